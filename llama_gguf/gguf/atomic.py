@@ -1,0 +1,129 @@
+"""Writing a file whole or not at all: a temporary sibling, fsync, rename, fsync of the folder.
+
+Whoever has the old file mapped keeps its bytes; a crash leaves the old file or the new one.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+
+try:
+    import fcntl
+except ImportError:  # Windows: an open file cannot be removed there, so no lock is needed
+    fcntl = None
+
+
+@contextlib.contextmanager
+def replacing(path, size=None, force=False, inputs=()):
+    """A binary file to write; it becomes `path` when the block ends without an error.
+
+    `size` is what will be written, if known: free space is checked first. Raises
+    FileExistsError where `path` exists and `force` is not set, or is one of `inputs`; OSError
+    names `path` and, if known, the bytes needed.
+    """
+    path = os.fspath(path)
+    _refuse(path, force, inputs)
+    folder, name = os.path.split(path)
+    folder = folder or "."
+    _sweep(folder, name)
+    _check_space(folder, path, size)
+    temp = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temp, "xb") as out:
+            _lock(out)
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        _refuse(path, force, inputs)  # it may have appeared meanwhile
+        os.replace(temp, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temp)
+        if isinstance(error, OSError) and error.filename in (None, temp):
+            raise _explained(error, path, size) from error
+        raise
+    _sync_folder(folder)
+
+
+def _refuse(path, force, inputs):
+    if not os.path.lexists(path):
+        return
+    for source in inputs:
+        if _same_file(path, source):
+            raise FileExistsError(errno.EEXIST, "the output is also an input", path)
+    if not force:
+        raise FileExistsError(errno.EEXIST, "it exists already; --force (force=True) replaces it",
+                              path)
+    if not stat.S_ISREG(os.lstat(path).st_mode) and not os.path.islink(path):
+        raise OSError(errno.EINVAL, "the output is not a regular file", path)
+
+
+def _same_file(a, b):
+    try:
+        return os.path.samefile(a, b)
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file):
+    """Marks a temporary file as in use; a disk that has no locks must not stop the writing."""
+    if fcntl:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sweep(folder, name):
+    """Remove temporary files of this name that a killed process left."""
+    pattern = re.compile(re.escape(f".{name}.") + r"(\d+)\.[0-9a-f]{8}\.tmp\Z")
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            match = pattern.match(entry)
+            if match and not _alive(int(match[1])):
+                _remove_orphan(os.path.join(folder, entry))
+
+
+def _alive(pid):
+    """Whether a process of this machine has the id. Windows: unknown, and no matter."""
+    if os.name == "nt":  # os.kill would end the process; an open file cannot be removed anyway
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _remove_orphan(temp):
+    """Unless it is locked: on a shared disk the writer may run on another machine."""
+    with contextlib.suppress(OSError):
+        if fcntl:
+            with open(temp, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(temp)
+
+
+def _check_space(folder, path, size):
+    free = shutil.disk_usage(folder).free
+    if size is not None and size > free:
+        raise OSError(errno.ENOSPC, f"{size:,} bytes are needed, but only {free:,} are free", path)
+
+
+def _explained(error, path, size):
+    needed = f" ({size:,} bytes are needed)" if size is not None else ""
+    return OSError(error.errno, f"{error.strerror or error}{needed}", path)
+
+
+def _sync_folder(folder):
+    """So that the rename survives a power cut; Windows and some network disks refuse."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

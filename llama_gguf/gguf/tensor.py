@@ -1,0 +1,112 @@
+"""A tensor of an open file: its bytes without a copy, its values as float32 on request."""
+
+import math
+
+CHUNK = 1 << 22
+"""Elements that `stats` dequantizes at a time (16 MB)."""
+
+
+class Tensor:
+    """One tensor; nothing is read from the file before it is asked for.
+
+    `shape` is in NumPy order, `(rows, cols)`; GGUF itself lists the columns first. `offset`
+    counts from the start of the file `path`. Indexing selects along the first axis and
+    dequantizes only what it selects.
+    """
+
+    __slots__ = ("_source", "n_bytes", "name", "offset", "shape", "type")
+
+    def __init__(self, info, source, data_start):
+        self.name, self.type, self.shape, offset, self.n_bytes = info
+        self.offset, self._source = data_start + offset, source
+
+    @property
+    def path(self):
+        return self._source.path
+
+    @property
+    def n_elements(self):
+        return math.prod(self.shape)
+
+    @property
+    def row_bytes(self):
+        return self.type.row_bytes(self.shape[-1])
+
+    @property
+    def raw(self):
+        """The bytes as stored: read-only uint8 (rows, row_bytes), a view that keeps the map."""
+        import numpy as np
+
+        view = np.frombuffer(self._source.map, np.uint8, self.n_bytes, self.offset)
+        return view.reshape(-1, self.row_bytes)
+
+    def numpy(self, rows=None):
+        """float32 values, a fresh array; `rows` (int, slice or int array) select on axis 0."""
+        if rows is None:
+            return self._dequantize(self.raw).reshape(self.shape)
+        if len(self.shape) == 1:
+            return self._dequantize(self.raw)[0][rows]
+        picked = self.raw.reshape(self.shape[0], -1, self.row_bytes)[rows]
+        shape = (*picked.shape[:-2], *self.shape[1:])
+        return self._dequantize(picked.reshape(-1, self.row_bytes)).reshape(shape)
+
+    def _dequantize(self, raw):
+        """float32 (rows, cols) of the rows whose bytes are given."""
+        import numpy as np
+
+        raw = np.ascontiguousarray(raw)
+        if self.type.dtype and self.type.name != "F16":  # F16: the engine uses all cores
+            return raw.view(np.dtype(self.type.dtype).newbyteorder("<")).astype(np.float32)
+        from llama_gguf.engine.quants import dequantize
+
+        return dequantize(raw, self.type.id, self.shape[-1])
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError(f"tensor {self.name!r} cannot become an array without a copy;"
+                             " .raw is a view")
+        values = self.numpy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        if not isinstance(index, tuple):
+            return self.numpy(index)
+        first, rest = index[0], index[1:]
+        keeps_axis = not isinstance(first, int)
+        return self.numpy(first)[(slice(None), *rest) if keeps_axis else rest]
+
+    def stats(self):
+        """min, max, mean, std (over the finite values) and counts of zeros, NaN and infinity."""
+        import numpy as np
+
+        low, high, count, total, squares = math.inf, -math.inf, 0, 0.0, 0.0
+        zeros = nan = inf = 0
+        for values in self._chunks():
+            n_nan = int(np.isnan(values).sum())
+            finite = values[np.isfinite(values)].astype(np.float64)
+            nan, inf = nan + n_nan, inf + values.size - finite.size - n_nan
+            zeros += int((values == 0).sum())
+            if finite.size:
+                low, high = min(low, finite.min()), max(high, finite.max())
+                count, total = count + finite.size, total + finite.sum()
+                squares += np.square(finite).sum()
+        mean = total / count if count else math.nan
+        std = math.sqrt(max(squares / count - mean * mean, 0.0)) if count else math.nan
+        return {"min": float(low), "max": float(high), "mean": float(mean), "std": float(std),
+                "zeros": zeros, "nan": nan, "inf": inf}
+
+    def _chunks(self):
+        step = max(1, CHUNK // self.shape[-1])
+        raw = self.raw
+        for start in range(0, len(raw), step):
+            yield self._dequantize(raw[start : start + step])
+
+    def release(self):
+        """Give the memory of the mapped pages back; a later read loads them again."""
+        self._source.release(self.offset, self.n_bytes)
+
+    def __repr__(self):
+        return f"<Tensor {self.name} {self.type} {self.shape}, {self.n_bytes:,} bytes>"
