@@ -1,0 +1,97 @@
+"""What two compiled modules must agree on: records, steps, matrices, caches. Declarations only."""
+from libc.stdint cimport int32_t, uint8_t
+
+cdef enum:
+    PAGE = 64            # positions of one page of the KV cache
+    KEYS = 16            # keys of one interleaved tile inside a page
+    BLOCK = 32           # columns that share one activation scale
+    MAX_HEAD = 512       # widest attention head
+
+cdef struct Scale:       # of one block of 8-bit activations: value = d * code
+    float d
+    float sum            # d * sum of the 32 codes
+    float low            # d * sum of the first 16 codes
+    float high           # d * sum of the last 16 codes
+
+cdef struct Step:        # what one forward pass is asked to do
+    int n_tokens
+    int n_wanted
+    int n_runs
+    const int32_t* token     # (n_tokens,)
+    const int32_t* position  # (n_tokens,)
+    const int32_t* wanted    # (n_wanted,) rows whose logits are wanted
+    const int32_t* run_start # (n_runs + 1,) neighbours of one sequence at consecutive positions
+    const int32_t* run_seq   # (n_runs,)
+
+ctypedef void (*tile_fn)(const uint8_t* panel, int cols, const uint8_t* x, Py_ssize_t stride, int tokens,
+                         float* y) noexcept nogil
+ctypedef void (*pack_fn)(const uint8_t* rows, Py_ssize_t row_bytes, int n_rows, int cols,
+                         uint8_t* panel) noexcept nogil
+ctypedef void (*expand_fn)(const void* row, float* out, Py_ssize_t n) noexcept nogil
+
+cdef struct Matrix:      # a weight, (rows, cols)
+    const uint8_t* data
+    Py_ssize_t stride        # bytes from panel to panel; from row to row if it is not packed
+    int rows
+    int cols
+    tile_fn tile             # multiplies one panel with some tokens
+    pack_fn pack             # NULL: data holds panels; else makes one panel of LANES rows when it is needed
+    expand_fn expand         # not NULL: rows are dequantized into a float panel first
+
+cdef struct Cache:       # keys and values of one layer; pages are shared by all sequences
+    uint8_t* k               # (page, kv_head, PAGE / KEYS, head_dim, KEYS)
+    uint8_t* v               # (page, kv_head, PAGE, value_dim padded)
+    const int32_t* table     # (sequence, pages_per_seq): the page of each PAGE positions
+    int pages_per_seq
+    int heads
+    int k_dim
+    int v_dim
+    int v_pad                # v_dim rounded up to KEYS
+    int half                 # 1: F16, 0: F32
+
+cdef struct Op
+
+ctypedef void (*op_fn)(const Op* op, const Step* step, int tid, int team) noexcept nogil
+
+cdef struct Op:          # one record of a plan, bound to its buffers
+    op_fn run
+    int barrier              # wait for the team before this record
+    int wanted               # rows: 0 one per token, 1 one per wanted row of logits
+    int width                # floats of one row of dst
+    int n[8]                 # small integers: heads, dimensions, ... (see ops.pxi)
+    float f[4]               # small numbers: eps, scale, ...
+    float* dst
+    const float* a
+    const float* b
+    const float* c
+    Py_ssize_t dst_stride    # floats from row to row
+    Py_ssize_t a_stride
+    Py_ssize_t b_stride
+    Py_ssize_t c_stride
+    uint8_t* q               # 8-bit copy of dst, or NULL
+    Py_ssize_t q_stride      # bytes
+    const uint8_t* raw       # bytes of a table (embeddings)
+    Py_ssize_t raw_stride
+    expand_fn expand
+    const float* gain
+    const float* bias
+    const Matrix* matrix
+    const Cache* cache
+    float* scratch           # per-thread room, scratch_stride floats each
+    Py_ssize_t scratch_stride
+
+cdef struct Format:      # how one tensor type is multiplied: one row of the kernel table
+    int type_id
+    int quantized            # 1: activations in 8 bits, 0: in float
+    Py_ssize_t block_cols    # columns of one block of the panel
+    Py_ssize_t block_bytes   # bytes of one block of the panel, all LANES rows
+    tile_fn tile
+    pack_fn pack
+
+cdef struct Kernels:     # everything that an instruction set brings
+    int lanes
+    const Format* formats
+    int n_formats
+    const op_fn* ops
+    int n_ops
+    expand_fn (*expander)(int type_id) noexcept nogil

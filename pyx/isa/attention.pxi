@@ -1,0 +1,385 @@
+# The KV cache and attention over it.
+#
+# Keys stand in tiles of KEYS positions, transposed: one vector holds one dimension of KEYS keys, so scores need no sums
+# across lanes. Values stand as rows. A page holds PAGE positions of one head; pages of a sequence are found by its table.
+# Softmax runs online over pages (Milakov and Gimelshein, arXiv 1805.02867).
+
+cdef enum:
+    ROOM = 32            # query rows (token, head) of one unit of work
+    SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
+    SPAN = 128           # positions of one such part
+
+cdef struct Softmax:     # of one query row: largest score, sum of exponentials
+    float top
+    float sum
+
+
+cdef inline Py_ssize_t page_of(const Cache* c, int seq, int position) noexcept nogil:
+    return c.table[<Py_ssize_t>seq * c.pages_per_seq + position // PAGE % c.pages_per_seq]
+
+
+cdef inline const uint8_t* keys_at(const Cache* c, Py_ssize_t page, int head) noexcept nogil:
+    return c.k + (page * c.heads + head) * PAGE * c.k_dim * (2 if c.half else 4)
+
+
+cdef inline const uint8_t* values_at(const Cache* c, Py_ssize_t page, int head) noexcept nogil:
+    return c.v + (page * c.heads + head) * PAGE * c.v_pad * (2 if c.half else 4)
+
+
+cdef inline vf load_cached(bint half, const uint8_t* p, Py_ssize_t i) noexcept nogil:
+    return vf_load_half(p + 2 * i) if half else vf_load((<const float*>p) + i)
+
+
+cdef inline void store_cached(bint half, uint8_t* p, const float* x, int n, Py_ssize_t step) noexcept nogil:
+    """n floats to p, `step` elements apart."""
+    cdef int i, j
+    cdef uint16_t h[LANES]
+    cdef float last[LANES]
+    if not half:
+        for i in range(n):
+            (<float*>p)[i * step] = x[i]
+        return
+    i = 0
+    while i < n:
+        if i + LANES <= n:
+            vf_store_half(h, vf_load(x + i))
+        else:
+            for j in range(LANES):
+                last[j] = x[i + j] if i + j < n else 0
+            vf_store_half(h, vf_load(last))
+        for j in range(min(<int>LANES, n - i)):
+            (<uint16_t*>p)[(i + j) * step] = h[j]
+        i += LANES
+
+
+cdef void op_store(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Keys a and values b of this step into the cache."""
+    cdef const Cache* c = op.cache
+    cdef Py_ssize_t lo, hi, u, page
+    cdef int run, t, h, slot, size = 2 if c.half else 4
+    share(<Py_ssize_t>step.n_tokens * c.heads, tid, team, &lo, &hi)
+    run = 0
+    for u in range(lo, hi):
+        t, h = <int>(u // c.heads), <int>(u % c.heads)
+        while t >= step.run_start[run + 1]:
+            run += 1
+        slot = step.position[t] % PAGE
+        page = page_of(c, step.run_seq[run], step.position[t])
+        store_cached(c.half, <uint8_t*>keys_at(c, page, h) + ((slot // KEYS * c.k_dim) * KEYS + slot % KEYS) * size,
+                     op.a + t * op.a_stride + h * c.k_dim, c.k_dim, KEYS)
+        store_cached(c.half, <uint8_t*>values_at(c, page, h) + slot * c.v_pad * size,
+                     op.b + t * op.b_stride + h * c.v_dim, c.v_dim, 1)
+
+
+cdef inline void score_tile(bint half, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
+    """s[r][0:KEYS] = q[r] . key for one tile of keys; rows of s are PAGE apart."""
+    cdef vf acc[ROWS * 2]
+    cdef vf key
+    cdef int parts = KEYS // LANES, r, i, d
+    for r in range(rows * parts):
+        acc[r] = vf_zero()
+    for d in range(dim):
+        for i in range(parts):
+            key = load_cached(half, k, d * KEYS + i * LANES)
+            for r in range(rows):
+                acc[r * parts + i] = vf_fma(vf_set1(q[r][d]), key, acc[r * parts + i])
+    for r in range(rows):
+        for i in range(parts):
+            vf_store(s + r * PAGE + i * LANES, acc[r * parts + i])
+
+
+cdef inline void scores(bint half, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
+    cdef int r = 0
+    while r + ROWS <= rows:
+        score_tile(half, ROWS, q + r, k, dim, s + r * PAGE)
+        r += ROWS
+    while r < rows:
+        score_tile(half, 1, q + r, k, dim, s + r * PAGE)
+        r += 1
+
+
+cdef inline void mix_tile(bint half, int rows, int vectors, const float* s, const uint8_t* v, int pad, int keys,
+                          float* out) noexcept nogil:
+    """out[r] += sum over keys of s[r][key] * value; rows of out are `pad` apart."""
+    cdef vf acc[ROWS * 2]
+    cdef vf value
+    cdef int r, i, key
+    for r in range(rows):
+        for i in range(vectors):
+            acc[r * vectors + i] = vf_load(out + r * pad + i * LANES)
+    for key in range(keys):
+        for i in range(vectors):
+            value = load_cached(half, v, key * pad + i * LANES)
+            for r in range(rows):
+                acc[r * vectors + i] = vf_fma(vf_set1(s[r * PAGE + key]), value, acc[r * vectors + i])
+    for r in range(rows):
+        for i in range(vectors):
+            vf_store(out + r * pad + i * LANES, acc[r * vectors + i])
+
+
+cdef inline void mix(bint half, int rows, const float* s, const uint8_t* v, int pad, int keys, float* out) noexcept nogil:
+    cdef int r = 0, d, size = 2 if half else 4
+    while r < rows:
+        d = 0
+        while d < pad:
+            if r + ROWS <= rows and d + 2 * LANES <= pad:
+                mix_tile(half, ROWS, 2, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
+                d += 2 * LANES
+            elif r + ROWS <= rows:
+                mix_tile(half, ROWS, 1, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
+                d += LANES
+            elif d + 2 * LANES <= pad:
+                mix_tile(half, 1, 2, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
+                d += 2 * LANES
+            else:
+                mix_tile(half, 1, 1, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
+                d += LANES
+        r += ROWS if r + ROWS <= rows else 1
+
+
+cdef inline float sexp(float x) noexcept nogil:
+    cdef float y[LANES]
+    vf_store(y, vexp(vf_set1(x)))
+    return y[0]
+
+
+cdef inline void soften(float* s, int first, int last, float scale, int pad, Softmax* soft, float* out) noexcept nogil:
+    """One row of a page: scores [first, last) become weights; the row's sum and output are brought up to date."""
+    cdef vf top = vf_set1(-1e30), total = vf_zero()
+    cdef float peak, shrink
+    cdef int i
+    first, last = max(first, 0), min(last, <int>PAGE)
+    for i in range(first):
+        s[i] = -1e30
+    for i in range(max(last, 0), PAGE):
+        s[i] = -1e30
+    if first < last:
+        for i in range(PAGE // LANES):
+            top = vf_max(top, vf_load(s + i * LANES))
+        peak = vf_top(top) * scale
+        if peak > soft.top:
+            shrink = sexp(soft.top - peak) if soft.sum > 0 else 0
+            soft.top, soft.sum = peak, soft.sum * shrink
+            for i in range(pad // LANES):
+                vf_store(out + i * LANES, vf_mul(vf_load(out + i * LANES), vf_set1(shrink)))
+    for i in range(PAGE // LANES):
+        vf_store(s + i * LANES, vexp(vf_fma(vf_load(s + i * LANES), vf_set1(scale), vf_set1(-soft.top))))
+    for i in range(first):
+        s[i] = 0
+    for i in range(max(last, 0), PAGE):
+        s[i] = 0
+    for i in range(PAGE // LANES):
+        total = vf_add(total, vf_load(s + i * LANES))
+    soft.sum += vf_sum(total)
+
+
+cdef inline void attend_rows(bint half, const Op* op, const Step* step, int seq, int t0, int tokens, int head, int first_head, int heads,
+                             int first, int last, float* room) noexcept nogil:
+    """Queries of `heads` heads that share key head `head`, of tokens t0 ..., over positions [first, last).
+
+    Leaves (rows, v_pad) unnormalized outputs at room, then rows of Softmax behind ROOM rows.
+    """
+    cdef const Cache* c = op.cache
+    cdef int rows = tokens * heads, window = op.n[2], r, at, j, keys, pos, size = 2 if half else 4
+    cdef float* s = room + ROOM * (c.v_pad + 2)
+    cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
+    cdef const float* q[ROOM]
+    cdef const uint8_t* k
+    cdef Py_ssize_t page
+    for r in range(rows):
+        q[r] = op.a + (t0 + r // heads) * op.a_stride + (first_head + r % heads) * c.k_dim
+        soft[r].top, soft[r].sum = -1e30, 0
+    memset(room, 0, rows * c.v_pad * sizeof(float))
+    at = first // PAGE * PAGE
+    while at < last:
+        page = page_of(c, seq, at)
+        keys = min(<int>PAGE, last - at)
+        k = keys_at(c, page, head)
+        for j in range((keys + KEYS - 1) // KEYS):
+            scores(half, rows, q, k + j * KEYS * c.k_dim * size, c.k_dim, s + j * KEYS)
+        for r in range(rows):
+            pos = step.position[t0 + r // heads]
+            soften(s + r * PAGE, max(first, pos - window + 1 if window else 0) - at, min(last, pos + 1) - at,
+                   op.f[0], c.v_pad, &soft[r], room + r * c.v_pad)
+        mix(half, rows, s, values_at(c, page, head), c.v_pad, keys, room)
+        at += PAGE
+
+
+cdef inline void attend_split(bint half, const Op* op, const Step* step, int tid, int team, float* room) noexcept nogil:
+    """Few tokens: a unit is (token, key head, SPAN positions); parts are put together by op_merge."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, unit = 0, run, t, h, part, pos, start, g, n, i
+    cdef float* dst
+    cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
+    for run in range(step.n_runs):
+        for t in range(step.run_start[run], step.run_start[run + 1]):
+            pos = step.position[t]
+            start = max(0, pos - op.n[2] + 1) if op.n[2] else 0
+            for h in range(c.heads):
+                for part in range(start // SPAN, pos // SPAN + 1):
+                    unit += 1
+                    if unit % team != tid:
+                        continue
+                    g = 0
+                    while g < group:
+                        n = min(<int>ROOM, group - g)
+                        attend_rows(half, op, step, step.run_seq[run], t, 1, h, h * group + g, n,
+                                    max(start, part * SPAN), min(pos + 1, (part + 1) * SPAN), room)
+                        for i in range(n):
+                            dst = op.scratch + ((<Py_ssize_t>t * op.n[0] + h * group + g + i) * op.n[1] + part - start // SPAN) * (c.v_pad + 2)
+                            dst[0], dst[1] = soft[i].top, soft[i].sum
+                            memcpy(dst + 2, room + i * c.v_pad, c.v_pad * sizeof(float))
+                        g += ROOM
+
+
+cdef inline void attend_whole(bint half, const Op* op, const Step* step, int tid, int team, float* room) noexcept nogil:
+    """Many tokens: a unit is (tile of tokens of one run, key head, some of its query heads)."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, unit = 0, run, t, h, g, n, i, j, heads, start
+    cdef int tile = max(1, ROOM // group)
+    cdef float* y
+    cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
+    for run in range(step.n_runs):
+        t = step.run_start[run]
+        while t < step.run_start[run + 1]:
+            n = min(tile, step.run_start[run + 1] - t)
+            start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
+            for h in range(c.heads):
+                unit += 1
+                if unit % team != tid:
+                    continue
+                g = 0
+                while g < group:
+                    heads = min(<int>ROOM, group - g)
+                    attend_rows(half, op, step, step.run_seq[run], t, n, h, h * group + g, heads, start,
+                                step.position[t + n - 1] + 1, room)
+                    for i in range(n * heads):
+                        y = op.dst + (t + i // heads) * op.dst_stride + (h * group + g + i % heads) * c.v_dim
+                        for j in range(c.v_dim):
+                            y[j] = room[i * c.v_pad + j] / soft[i].sum
+                    g += ROOM
+            t += n
+
+
+cdef void op_attend(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, parts at most, window (0: none); f: scale. c: per-thread room; scratch: parts of split attention."""
+    cdef float* room = <float*>op.c + tid * op.c_stride
+    if step.n_tokens <= SPLIT_TOKENS:
+        if op.cache.half:
+            attend_split(True, op, step, tid, team, room)
+        else:
+            attend_split(False, op, step, tid, team, room)
+    elif op.cache.half:
+        attend_whole(True, op, step, tid, team, room)
+    else:
+        attend_whole(False, op, step, tid, team, room)
+
+
+cdef void op_merge(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Put the parts of split attention together, in the order of positions; quantize for the projection."""
+    cdef const Cache* c = op.cache
+    cdef int heads = op.n[0], t, h, i, part, parts, start
+    cdef Py_ssize_t lo, hi
+    cdef const float* p
+    cdef float* y
+    cdef float top, sum, w
+    share(step.n_tokens, tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        for h in range(heads if step.n_tokens <= SPLIT_TOKENS else 0):
+            start = max(0, step.position[t] - op.n[2] + 1) // SPAN if op.n[2] else 0
+            parts = step.position[t] // SPAN + 1 - start
+            p = op.scratch + (<Py_ssize_t>t * heads + h) * op.n[1] * (c.v_pad + 2)
+            y = op.dst + t * op.dst_stride + h * c.v_dim
+            top, sum = -1e30, 0
+            for part in range(parts):
+                top = max(top, p[part * (c.v_pad + 2)])
+            memset(y, 0, c.v_dim * sizeof(float))
+            for part in range(parts):
+                w = sexp(p[0] - top)
+                sum += w * p[1]
+                for i in range(c.v_dim):
+                    y[i] += w * p[2 + i]
+                p += c.v_pad + 2
+            for i in range(c.v_dim):
+                y[i] /= sum
+        if op.q != NULL:
+            quantize_blocks(op.dst + t * op.dst_stride, op.q + t * op.q_stride, op.width, 0, op.width // BLOCK)
+
+
+# The same in three visible steps, for whoever watches: dst rows are (heads, capacity); scores hold the scale already.
+
+cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity, window; f: scale. Positions that may not be seen get -inf."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start, size = 2 if c.half else 4
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* q[1]
+    cdef const uint8_t* k
+    cdef float* y
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
+        while t >= step.run_start[run + 1]:
+            run += 1
+        q[0] = op.a + t * op.a_stride + h * c.k_dim
+        y = op.dst + t * op.dst_stride + <Py_ssize_t>h * capacity
+        at = 0
+        while at <= step.position[t]:
+            k = keys_at(c, page_of(c, step.run_seq[run], at), h // group) + at % PAGE * c.k_dim * size
+            if c.half:
+                scores(True, 1, q, k, c.k_dim, y + at)
+            else:
+                scores(False, 1, q, k, c.k_dim, y + at)
+            at += KEYS
+        start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
+        for i in range(capacity):
+            y[i] = y[i] * op.f[0] if start <= i <= step.position[t] else -INFINITY
+
+
+cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity. Rows of scores to weights."""
+    cdef int n = op.n[1], i
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* x
+    cdef float* y
+    cdef float top
+    cdef double sum
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        x = op.a + u // op.n[0] * op.a_stride + u % op.n[0] * n
+        y = op.dst + u // op.n[0] * op.dst_stride + u % op.n[0] * n
+        top, sum = x[0], 0
+        for i in range(n):
+            top = max(top, x[i])
+        for i in range(n):
+            y[i] = expf(x[i] - top)
+            sum += y[i]
+        for i in range(n):
+            y[i] = <float>(y[i] / sum)
+
+
+cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity. Weighted sums of values; dst rows are (heads, value_dim)."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* x
+    cdef const uint8_t* v
+    cdef float out[MAX_HEAD + KEYS]
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
+        while t >= step.run_start[run + 1]:
+            run += 1
+        x = op.a + t * op.a_stride + <Py_ssize_t>h * op.n[1]
+        memset(out, 0, sizeof(out))
+        at = 0
+        while at <= step.position[t]:
+            v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
+            if c.half:
+                mix(True, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+            else:
+                mix(False, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+            at += PAGE
+        for i in range(c.v_dim):
+            op.dst[t * op.dst_stride + h * c.v_dim + i] = out[i]

@@ -1,0 +1,4 @@
+"""Kernels in the vocabulary of simd_avx512.pxd."""
+from simd_avx512 cimport *
+
+include "kernels.pxi"

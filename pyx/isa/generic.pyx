@@ -1,0 +1,4 @@
+"""Kernels in the vocabulary of simd_generic.pxd."""
+from simd_generic cimport *
+
+include "kernels.pxi"

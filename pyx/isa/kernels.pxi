@@ -1,0 +1,13 @@
+# All bodies, in the order in which they build on each other.
+from libc.math cimport INFINITY, cos, expf, sin, sqrtf
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from llama_gguf.engine.abi cimport *
+
+include "dequant.pxi"
+include "gemm.pxi"
+include "pack.pxi"
+include "ops.pxi"
+include "attention.pxi"
+include "table.pxi"

@@ -1,0 +1,4 @@
+"""Kernels in the vocabulary of simd_neon.pxd."""
+from simd_neon cimport *
+
+include "kernels.pxi"

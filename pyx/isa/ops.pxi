@@ -1,0 +1,296 @@
+# The records of a plan, one body for every instruction set. Each runs on a whole team: a thread takes its share of rows,
+# columns or panels and touches nothing else, so that results do not depend on the number of threads.
+
+cdef inline int rows_of(const Op* op, const Step* step) noexcept nogil:
+    return step.n_wanted if op.wanted else step.n_tokens
+
+
+cdef inline void share(Py_ssize_t n, int tid, int team, Py_ssize_t* lo, Py_ssize_t* hi) noexcept nogil:
+    lo[0], hi[0] = n * tid // team, n * (tid + 1) // team
+
+
+cdef inline vf vexp(vf x) noexcept nogil:
+    """e**x to about one unit in the last place; arguments below -87 give what -87 gives."""
+    cdef vf n, r, p
+    x = vf_min(vf_max(x, vf_set1(-87.0)), vf_set1(88.0))
+    n = vf_round(vf_mul(x, vf_set1(1.44269504)))
+    r = vf_fma(n, vf_set1(-0.693145752), x)              # ln 2 in two parts (Cody and Waite)
+    r = vf_fma(n, vf_set1(-1.42860677e-6), r)
+    p = vf_set1(1.9841270e-4)                            # 1/7!, 1/6!, ...
+    p = vf_fma(p, r, vf_set1(1.3888889e-3))
+    p = vf_fma(p, r, vf_set1(8.3333333e-3))
+    p = vf_fma(p, r, vf_set1(4.1666667e-2))
+    p = vf_fma(p, r, vf_set1(1.6666667e-1))
+    p = vf_fma(p, r, vf_set1(0.5))
+    p = vf_fma(p, r, vf_set1(1.0))
+    p = vf_fma(p, r, vf_set1(1.0))
+    return vf_scale2(p, n)
+
+
+cdef inline vf vsilu(vf x) noexcept nogil:
+    return vf_div(x, vf_add(vf_set1(1.0), vexp(vf_sub(vf_zero(), x))))
+
+
+cdef inline vf vtanh(vf x) noexcept nogil:
+    """1 - 2 / (e**2x + 1)"""
+    cdef vf e = vexp(vf_add(x, x))
+    return vf_sub(vf_set1(1.0), vf_div(vf_set1(2.0), vf_add(e, vf_set1(1.0))))
+
+
+cdef inline vf vgelu(vf x) noexcept nogil:
+    """The tanh form of GELU."""
+    cdef vf cube = vf_mul(vf_mul(x, x), x)
+    cdef vf t = vtanh(vf_mul(vf_set1(0.7978845608), vf_fma(vf_set1(0.044715), cube, x)))
+    return vf_mul(vf_mul(vf_set1(0.5), x), vf_add(vf_set1(1.0), t))
+
+
+cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Blocks first ... last of one row to 8 bits; a row is `width` codes, then one Scale a block."""
+    cdef Py_ssize_t b
+    cdef int i
+    cdef float top, inverse, low, high
+    cdef vf peak, total, y
+    cdef Scale* scale = <Scale*>(row + width)
+    for b in range(first, last):
+        peak = vf_zero()
+        for i in range(BLOCK // LANES):
+            peak = vf_max(peak, vf_abs(vf_load(x + b * BLOCK + i * LANES)))
+        top = vf_top(peak)
+        inverse = 127 / top if top > 0 else 0
+        low = high = 0
+        total = vf_zero()
+        for i in range(BLOCK // LANES):
+            y = vf_round(vf_mul(vf_load(x + b * BLOCK + i * LANES), vf_set1(inverse)))
+            vf_store_i8(row + b * BLOCK + i * LANES, y)
+            total = vf_add(total, y)
+            if (i + 1) * LANES == BLOCK // 2:
+                low = vf_sum(total)
+                total = vf_zero()
+        high = vf_sum(total)
+        scale[b].d = top / 127
+        scale[b].low, scale[b].high = scale[b].d * low, scale[b].d * high
+        scale[b].sum = scale[b].d * (low + high)
+
+
+cdef void op_quantize(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    cdef Py_ssize_t blocks = op.width // BLOCK, lo, hi, t, first, last
+    share(rows_of(op, step) * blocks, tid, team, &lo, &hi)
+    while lo < hi:
+        t, first = lo // blocks, lo % blocks
+        last = min(blocks, first + hi - lo)
+        quantize_blocks(op.a + t * op.a_stride, op.q + t * op.q_stride, op.width, first, last)
+        lo += last - first
+
+
+cdef void op_embed(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    cdef Py_ssize_t lo, hi, t
+    share(rows_of(op, step), tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        op.expand(op.raw + step.token[t] * op.raw_stride, op.dst + t * op.dst_stride, op.width)
+
+
+cdef void op_copy(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    cdef Py_ssize_t lo, hi, t
+    share(rows_of(op, step), tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        memcpy(op.dst + t * op.dst_stride, op.a + t * op.a_stride, op.width * sizeof(float))
+
+
+cdef void op_select(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Keep the rows whose logits are wanted."""
+    cdef Py_ssize_t lo, hi, t
+    share(step.n_wanted, tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        memcpy(op.dst + t * op.dst_stride, op.a + step.wanted[t] * op.a_stride, op.width * sizeof(float))
+
+
+cdef inline void rms_row(const float* x, const float* gain, float* y, int n, float eps) noexcept nogil:
+    cdef vf squares = vf_zero(), v
+    cdef float total, scale
+    cdef int i = 0
+    while i + LANES <= n:
+        v = vf_load(x + i)
+        squares = vf_fma(v, v, squares)
+        i += LANES
+    total = vf_sum(squares)
+    while i < n:
+        total += x[i] * x[i]
+        i += 1
+    scale = 1 / sqrtf(total / n + eps)
+    i = 0
+    while i + LANES <= n:
+        v = vf_mul(vf_load(x + i), vf_set1(scale))
+        vf_store(y + i, vf_mul(v, vf_load(gain + i)) if gain != NULL else v)
+        i += LANES
+    while i < n:
+        y[i] = x[i] * scale * (gain[i] if gain != NULL else 1)
+        i += 1
+
+
+cdef void op_rms_norm(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads (each head is normed alone); f: eps."""
+    cdef int heads = op.n[0], size = op.width // op.n[0], h
+    cdef Py_ssize_t lo, hi, t
+    cdef float* y
+    share(rows_of(op, step), tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        y = op.dst + t * op.dst_stride
+        for h in range(heads):
+            rms_row(op.a + t * op.a_stride + h * size, op.gain, y + h * size, size, op.f[0])
+        if op.q != NULL:
+            quantize_blocks(y, op.q + t * op.q_stride, op.width, 0, op.width // BLOCK)
+
+
+cdef inline vf activate(int kind, vf x) noexcept nogil:
+    return vsilu(x) if kind == 0 else vgelu(x)
+
+
+cdef enum:
+    ADD
+    MUL
+    SCALE
+    ACT          # n[0] says which
+    GATED        # act(a) * b
+
+
+cdef inline void elementwise(int what, const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Units of 32 columns, so that a single row is shared by the team too; rows are padded to whole vectors."""
+    cdef Py_ssize_t units = (op.width + BLOCK - 1) // BLOCK, lo, hi, u, t, at, i, end
+    cdef const float* a
+    cdef const float* b
+    cdef float* y
+    cdef vf v
+    share(rows_of(op, step) * units, tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        t, at = u // units, u % units * BLOCK
+        a, b, y = op.a + t * op.a_stride, op.b + t * op.b_stride, op.dst + t * op.dst_stride
+        end = min(at + BLOCK, op.width)
+        i = at
+        while i < end:
+            v = vf_load(a + i)
+            if what == ADD:
+                v = vf_add(v, vf_load(b + i))
+            elif what == MUL:
+                v = vf_mul(v, vf_load(b + i))
+            elif what == SCALE:
+                v = vf_mul(v, vf_set1(op.f[0]))
+            elif what == ACT:
+                v = activate(op.n[0], v)
+            else:
+                v = vf_mul(activate(op.n[0], v), vf_load(b + i))
+            vf_store(y + i, v)
+            i += LANES
+        if op.q != NULL:
+            quantize_blocks(y, op.q + t * op.q_stride, op.width, at // BLOCK, at // BLOCK + 1)
+
+
+cdef void op_add(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    elementwise(ADD, op, step, tid, team)
+
+cdef void op_mul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    elementwise(MUL, op, step, tid, team)
+
+cdef void op_scale(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    elementwise(SCALE, op, step, tid, team)
+
+cdef void op_act(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    elementwise(ACT, op, step, tid, team)
+
+cdef void op_gated(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    elementwise(GATED, op, step, tid, team)
+
+
+cdef void op_angles(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Cosines, then sines of position * frequency; raw: float64 frequencies; f: magnitude."""
+    cdef int pairs = op.width // 2, i
+    cdef const double* frequency = <const double*>op.raw
+    cdef Py_ssize_t lo, hi, t
+    cdef double angle
+    cdef float* y
+    share(step.n_tokens, tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        y = op.dst + t * op.dst_stride
+        for i in range(pairs):
+            angle = step.position[t] * frequency[i]
+            y[i], y[pairs + i] = <float>(op.f[0] * cos(angle)), <float>(op.f[0] * sin(angle))
+
+
+cdef void op_rope(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, head_dim, pairs, neox (pairs stand pairs apart instead of side by side); b: angles."""
+    cdef int heads = op.n[0], size = op.n[1], pairs = op.n[2], apart = op.n[3], i, one, two
+    cdef Py_ssize_t lo, hi, u, at
+    cdef const float* x
+    cdef const float* cs
+    cdef float* y
+    cdef float p, q
+    share(<Py_ssize_t>step.n_tokens * heads, tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        at = u % heads * size
+        x, y = op.a + u // heads * op.a_stride + at, op.dst + u // heads * op.dst_stride + at
+        cs = op.b + u // heads * op.b_stride
+        if apart:
+            for i in range(pairs):
+                p, q = x[i], x[i + pairs]
+                y[i], y[i + pairs] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
+        else:
+            for i in range(pairs):
+                p, q = x[2 * i], x[2 * i + 1]
+                y[2 * i], y[2 * i + 1] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
+        for i in range(2 * pairs, size):
+            y[i] = x[i]
+
+
+cdef inline void finish(const Op* op, const float* y, Py_ssize_t t, int row, int tokens) noexcept nogil:
+    """Add bias and residual to a tile (tokens, LANES) and store it."""
+    cdef int k, i, left = min(<int>LANES, op.matrix.rows - row)
+    cdef float* dst
+    cdef const float* rest
+    cdef vf v
+    for k in range(tokens):
+        dst = op.dst + (t + k) * op.dst_stride + row
+        rest = op.c + (t + k) * op.c_stride + row if op.c != NULL else NULL
+        if left == LANES:
+            v = vf_load(y + k * LANES)
+            if op.bias != NULL:
+                v = vf_add(v, vf_load(op.bias + row))
+            if rest != NULL:
+                v = vf_add(v, vf_load(rest))
+            vf_store(dst, v)
+        else:
+            for i in range(left):
+                dst[i] = y[k * LANES + i]
+                if op.bias != NULL:
+                    dst[i] += op.bias[row + i]
+                if rest != NULL:
+                    dst[i] += rest[i]
+
+
+cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """dst = matrix @ raw (+ bias) (+ c); raw holds 8-bit or float activations."""
+    cdef const Matrix* m = op.matrix
+    cdef int tokens = rows_of(op, step), chunk = tokens, t0, t, n
+    cdef Py_ssize_t lo, hi, p
+    cdef const uint8_t* panel
+    cdef uint8_t* room = <uint8_t*>(op.scratch + tid * op.scratch_stride)
+    cdef float y[TILE * LANES]
+    share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
+    if m.pack == NULL:                       # activations of one chunk stay in the second-level cache
+        chunk = max(<int>TILE, <int>(262144 // op.raw_stride) // TILE * TILE)
+    t0 = 0
+    while t0 < tokens:
+        for p in range(lo, hi):
+            panel = m.data + p * m.stride
+            if m.pack != NULL:
+                panel = m.data + p * LANES * m.stride
+                if m.expand != NULL:
+                    widen(m.expand, panel, m.stride, min(<int>LANES, m.rows - <int>p * LANES), m.cols, room)
+                else:
+                    m.pack(panel, m.stride, min(<int>LANES, m.rows - <int>p * LANES), m.cols, room)
+                panel = room
+            t = t0
+            while t < min(tokens, t0 + chunk):
+                n = min(<int>TILE, min(tokens, t0 + chunk) - t)
+                m.tile(panel, m.cols, op.raw + t * op.raw_stride, op.raw_stride, n, y)
+                finish(op, y, t, <int>p * LANES, n)
+                t += n
+        t0 += chunk

@@ -1,0 +1,66 @@
+"""The vocabulary of kernel bodies in AVX2 with FMA and F16C: eight lanes."""
+cdef extern from * nogil:
+    """
+    #include <immintrin.h>
+    #include <stdint.h>
+    #include <string.h>
+    #define LANES 8
+    #define TILE 4
+    #define ROWS 4
+    #define Q8_OFFSET 0       /* 8-bit codes stay signed: the sign moves to the other factor */
+    #define DOT_LIMIT 32767   /* vpmaddubsw sums pairs in 16 bits: widen before they overflow */
+    typedef __m256 vf;
+    typedef __m256i vi;
+    typedef __m256i vu;
+    typedef __m256i vs;
+    #define vf_zero() _mm256_setzero_ps()
+    #define vf_set1(x) _mm256_set1_ps(x)
+    #define vf_load(p) _mm256_loadu_ps(p)
+    #define vf_store(p, a) _mm256_storeu_ps(p, a)
+    #define vf_add(a, b) _mm256_add_ps(a, b)
+    #define vf_sub(a, b) _mm256_sub_ps(a, b)
+    #define vf_mul(a, b) _mm256_mul_ps(a, b)
+    #define vf_div(a, b) _mm256_div_ps(a, b)
+    #define vf_max(a, b) _mm256_max_ps(a, b)
+    #define vf_min(a, b) _mm256_min_ps(a, b)
+    #define vf_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+    static inline vf vf_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+    static inline float vf_sum(vf a) {
+        __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+        return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s))); }
+    static inline float vf_top(vf a) {
+        __m128 s = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+        return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s))); }
+    #define vf_round(a) _mm256_round_ps(a, 8)
+    static inline vf vf_load_half(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+    static inline void vf_store_half(void *p, vf a) { _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, 8)); }
+    static inline vf vf_load_bf16(const void *p) {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16)); }
+    static inline vf vf_load_u8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+    static inline vf vf_load_i8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+    static inline void vf_store_i8(void *p, vf a) {
+        __m256i i = _mm256_cvtps_epi32(a);
+        __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+        _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h)); }
+    static inline vf vf_scale2(vf a, vf n) {
+        __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+        return _mm256_mul_ps(a, _mm256_castsi256_ps(e)); }
+    static inline vu vu_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+    static inline vu vu_and(vu a, int byte) { return _mm256_and_si256(a, _mm256_set1_epi8((char)byte)); }
+    #define vu_or(a, b) _mm256_or_si256(a, b)
+    #define vu_shr(a, n) _mm256_srli_epi16(a, n)
+    #define vu_shl(a, n) _mm256_slli_epi16(a, n)
+    #define vs_zero() _mm256_setzero_si256()
+    static inline __m256i four(const void *p) { int32_t x; memcpy(&x, p, 4); return _mm256_set1_epi32(x); }
+    static inline vs vs_dot(vs s, vu u, const void *x) { return _mm256_add_epi16(s, _mm256_maddubs_epi16(u, four(x))); }
+    static inline vs vs_dot8(vs s, vu u, const void *x) {
+        return _mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), _mm256_sign_epi8(four(x), u))); }
+    static inline vf vs_float(vs s) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
+    #define vi_zero() _mm256_setzero_si256()
+    static inline vi vi_add_s(vi a, vs s) { return _mm256_add_epi32(a, _mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
+    #define vi_float(a) _mm256_cvtepi32_ps(a)
+    """
+
+include "words.pxi"

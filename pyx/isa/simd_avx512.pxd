@@ -1,0 +1,54 @@
+"""The vocabulary of kernel bodies in AVX-512 (F, BW, DQ, VL) with VNNI: sixteen lanes."""
+cdef extern from * nogil:
+    """
+    #include <immintrin.h>
+    #include <stdint.h>
+    #include <string.h>
+    #define LANES 16
+    #define TILE 8            /* tokens of one register tile */
+    #define ROWS 4            /* query rows of one attention tile */
+    #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
+    #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
+    typedef __m512 vf;
+    typedef __m512i vi;
+    typedef __m512i vu;
+    typedef __m512i vs;
+    #define vf_zero() _mm512_setzero_ps()
+    #define vf_set1(x) _mm512_set1_ps(x)
+    #define vf_load(p) _mm512_loadu_ps(p)
+    #define vf_store(p, a) _mm512_storeu_ps(p, a)
+    #define vf_add(a, b) _mm512_add_ps(a, b)
+    #define vf_sub(a, b) _mm512_sub_ps(a, b)
+    #define vf_mul(a, b) _mm512_mul_ps(a, b)
+    #define vf_div(a, b) _mm512_div_ps(a, b)
+    #define vf_max(a, b) _mm512_max_ps(a, b)
+    #define vf_min(a, b) _mm512_min_ps(a, b)
+    #define vf_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+    #define vf_abs(a) _mm512_abs_ps(a)
+    #define vf_sum(a) _mm512_reduce_add_ps(a)
+    #define vf_top(a) _mm512_reduce_max_ps(a)
+    #define vf_round(a) _mm512_roundscale_ps(a, 8)
+    static inline vf vf_load_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+    static inline void vf_store_half(void *p, vf a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, 8)); }
+    static inline vf vf_load_bf16(const void *p) {
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16)); }
+    static inline vf vf_load_u8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+    static inline vf vf_load_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+    static inline void vf_store_i8(void *p, vf a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))); }
+    static inline vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }   /* a * 2**n, n whole */
+    #define vu_load(p) _mm512_loadu_si512(p)
+    static inline vu vu_and(vu a, int byte) { return _mm512_and_si512(a, _mm512_set1_epi8((char)byte)); }
+    #define vu_or(a, b) _mm512_or_si512(a, b)
+    #define vu_shr(a, n) _mm512_srli_epi16(a, n)
+    #define vu_shl(a, n) _mm512_slli_epi16(a, n)
+    #define vs_zero() _mm512_setzero_si512()
+    static inline int32_t four(const void *p) { int32_t x; memcpy(&x, p, 4); return x; }
+    static inline vs vs_dot(vs s, vu u, const void *x) { return _mm512_dpbusd_epi32(s, u, _mm512_set1_epi32(four(x))); }
+    #define vs_dot8(s, u, x) vs_dot(s, u, x)
+    #define vs_float(s) _mm512_cvtepi32_ps(s)
+    #define vi_zero() _mm512_setzero_si512()
+    #define vi_add_s(a, s) _mm512_add_epi32(a, s)
+    #define vi_float(a) _mm512_cvtepi32_ps(a)
+    """
+
+include "words.pxi"

@@ -1,0 +1,72 @@
+"""The vocabulary of kernel bodies in plain C, for any machine: eight lanes that a compiler may turn into vectors."""
+cdef extern from * nogil:
+    """
+    #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
+    #define LANES 8
+    #define TILE 4
+    #define ROWS 2
+    #define Q8_OFFSET 0
+    #define DOT_LIMIT 0
+    #define EACH for (int i = 0; i < LANES; i++)
+    typedef struct { float v[LANES]; } vf;
+    typedef struct { int32_t v[LANES]; } vi;
+    typedef struct { uint8_t v[4 * LANES]; } vu;
+    typedef vi vs;
+    static inline vf vf_set1(float x) { vf r; EACH r.v[i] = x; return r; }
+    static inline vf vf_zero(void) { return vf_set1(0.0f); }
+    static inline vf vf_load(const float *p) { vf r; memcpy(r.v, p, sizeof r.v); return r; }
+    static inline void vf_store(float *p, vf a) { memcpy(p, a.v, sizeof a.v); }
+    static inline vf vf_add(vf a, vf b) { EACH a.v[i] += b.v[i]; return a; }
+    static inline vf vf_sub(vf a, vf b) { EACH a.v[i] -= b.v[i]; return a; }
+    static inline vf vf_mul(vf a, vf b) { EACH a.v[i] *= b.v[i]; return a; }
+    static inline vf vf_div(vf a, vf b) { EACH a.v[i] /= b.v[i]; return a; }
+    static inline vf vf_max(vf a, vf b) { EACH a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i]; return a; }
+    static inline vf vf_min(vf a, vf b) { EACH a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i]; return a; }
+    static inline vf vf_fma(vf a, vf b, vf c) { EACH c.v[i] += a.v[i] * b.v[i]; return c; }
+    static inline vf vf_abs(vf a) { EACH a.v[i] = fabsf(a.v[i]); return a; }
+    static inline float vf_sum(vf a) { float s = 0; EACH s += a.v[i]; return s; }
+    static inline float vf_top(vf a) { float s = a.v[0]; EACH s = a.v[i] > s ? a.v[i] : s; return s; }
+    static inline vf vf_round(vf a) { EACH a.v[i] = nearbyintf(a.v[i]); return a; }
+    static inline float word_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+    static inline uint32_t float_word(float f) { uint32_t u; memcpy(&u, &f, 4); return u; }
+    static inline float from_half(uint16_t h) {
+        uint32_t sign = (uint32_t)(h & 0x8000) << 16, mag = h & 0x7fff;
+        if (mag >= 0x7c00) return word_float(sign | 0x7f800000 | (mag & 0x3ff) << 13);
+        if (mag >= 0x0400) return word_float(sign | ((mag << 13) + 0x38000000));
+        return word_float(sign | float_word((float)mag * 5.9604644775390625e-8f)); }
+    static inline uint16_t to_half(float f) {               /* nearest, ties to even */
+        uint32_t u = float_word(f), sign = u >> 16 & 0x8000, mag = u & 0x7fffffff;
+        if (mag >= 0x7f800000) return sign | 0x7c00 | (mag > 0x7f800000 ? 0x200 : 0);
+        if (mag >= 0x477ff000) return sign | 0x7c00;
+        if (mag < 0x38800000) return sign | (uint16_t)(float_word(word_float(mag) + 0.5f) - 0x3f000000);
+        return sign | (mag - 0x38000000 + 0xfff + (mag >> 13 & 1)) >> 13; }
+    static inline vf vf_load_half(const void *p) { uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = from_half(h[i]); return r; }
+    static inline void vf_store_half(void *p, vf a) { uint16_t h[LANES]; EACH h[i] = to_half(a.v[i]); memcpy(p, h, sizeof h); }
+    static inline vf vf_load_bf16(const void *p) { uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = word_float((uint32_t)h[i] << 16); return r; }
+    static inline vf vf_load_u8(const void *p) { vf r; EACH r.v[i] = ((const uint8_t *)p)[i]; return r; }
+    static inline vf vf_load_i8(const void *p) { vf r; EACH r.v[i] = ((const int8_t *)p)[i]; return r; }
+    static inline void vf_store_i8(void *p, vf a) { EACH ((int8_t *)p)[i] = (int8_t)nearbyintf(a.v[i]); }
+    static inline vf vf_scale2(vf a, vf n) { EACH a.v[i] *= word_float((uint32_t)((int32_t)n.v[i] + 127) << 23); return a; }
+    static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }
+    static inline vu vu_and(vu a, int byte) { for (int i = 0; i < 4 * LANES; i++) a.v[i] &= byte; return a; }
+    static inline vu vu_or(vu a, vu b) { for (int i = 0; i < 4 * LANES; i++) a.v[i] |= b.v[i]; return a; }
+    static inline vu vu_shr(vu a, int n) { for (int i = 0; i < 4 * LANES; i++) a.v[i] >>= n; return a; }
+    static inline vu vu_shl(vu a, int n) { for (int i = 0; i < 4 * LANES; i++) a.v[i] <<= n; return a; }
+    static inline vs vs_zero(void) { vs r; EACH r.v[i] = 0; return r; }
+    static inline vs vs_dot(vs s, vu u, const void *x) {
+        const int8_t *b = (const int8_t *)x;
+        EACH s.v[i] += u.v[4*i] * b[0] + u.v[4*i+1] * b[1] + u.v[4*i+2] * b[2] + u.v[4*i+3] * b[3];
+        return s; }
+    static inline vs vs_dot8(vs s, vu u, const void *x) {
+        const int8_t *b = (const int8_t *)x, *w = (const int8_t *)u.v;
+        EACH s.v[i] += w[4*i] * b[0] + w[4*i+1] * b[1] + w[4*i+2] * b[2] + w[4*i+3] * b[3];
+        return s; }
+    static inline vf vi_float(vi a) { vf r; EACH r.v[i] = (float)a.v[i]; return r; }
+    static inline vf vs_float(vs s) { return vi_float(s); }
+    static inline vi vi_zero(void) { return vs_zero(); }
+    static inline vi vi_add_s(vi a, vs s) { EACH a.v[i] += s.v[i]; return a; }
+    """
+
+include "words.pxi"

@@ -1,0 +1,45 @@
+# The table of kernels that this instruction set hands to plan.pyx, as a capsule.
+from cpython.pycapsule cimport PyCapsule_New
+
+cdef Format formats[11]
+cdef op_fn operations[20]
+cdef Kernels table
+
+
+cdef void add_format(int type_id, int quantized, int block_cols, Py_ssize_t block_bytes, tile_fn tile,
+                     pack_fn pack) noexcept:
+    cdef Format* f = &formats[table.n_formats]
+    f.type_id, f.quantized, f.block_cols, f.block_bytes = type_id, quantized, block_cols, block_bytes
+    f.tile, f.pack = tile, pack
+    table.n_formats += 1
+
+
+cdef void add_formats() noexcept:
+    cdef int v = 4 * LANES                                       # bytes of a vector of codes
+    add_format(0, 0, 1, 4 * LANES, tile_f32, pack_f32)
+    add_format(1, 0, 1, 2 * LANES, tile_f16, pack_f16)
+    add_format(30, 0, 1, 2 * LANES, tile_bf16, pack_f16)
+    add_format(2, 1, 32, 2 * LANES + 4 * v, tile_q4_0, pack_q4_0)
+    add_format(3, 1, 32, 4 * LANES + 4 * v, tile_q4_1, pack_q4_1)
+    add_format(6, 1, 32, 2 * LANES + 5 * v, tile_q5_0, pack_q5_0)
+    add_format(7, 1, 32, 4 * LANES + 5 * v, tile_q5_1, pack_q5_1)
+    add_format(8, 1, 32, 2 * LANES + 8 * v, tile_q8_0, pack_q8_0)
+    add_format(12, 1, 256, 20 * LANES + 32 * v, tile_q4_k, pack_q4_k)
+    add_format(13, 1, 256, 20 * LANES + 40 * v, tile_q5_k, pack_q5_k)
+    add_format(14, 1, 256, 18 * LANES + 48 * v, tile_q6_k, pack_q6_k)
+
+
+def kernels():
+    """A capsule of the Kernels struct of abi.pxd."""
+    cdef int i = 0
+    cdef op_fn* o = operations
+    if table.n_formats == 0:
+        add_formats()
+        o[0], o[1], o[2], o[3] = op_embed, op_copy, op_select, op_quantize
+        o[4], o[5], o[6], o[7] = op_rms_norm, op_matmul, op_angles, op_rope
+        o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
+        o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
+        o[16], o[17], o[18] = op_scale, op_act, op_gated
+        table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 19
+        table.expander = dequantizer
+    return PyCapsule_New(&table, "llama_gguf.Kernels", NULL)

@@ -1,0 +1,56 @@
+# The words that kernel bodies are written in. Each simd_*.pxd gives them a meaning and includes this list.
+#   vf  LANES floats        vi  LANES 32-bit integers        vu  four bytes for each lane
+#   vs  running sums of byte products, one per lane (wide: 32 bits; AVX2 without VNNI: pairs of 16 bits)
+
+cdef extern from * nogil:
+    enum:
+        LANES
+        TILE
+        ROWS
+        Q8_OFFSET
+        DOT_LIMIT
+    ctypedef struct vf:
+        pass
+    ctypedef struct vi:
+        pass
+    ctypedef struct vu:
+        pass
+    ctypedef struct vs:
+        pass
+    vf vf_zero()
+    vf vf_set1(float)
+    vf vf_load(const float*)
+    void vf_store(float*, vf)
+    vf vf_add(vf, vf)
+    vf vf_sub(vf, vf)
+    vf vf_mul(vf, vf)
+    vf vf_div(vf, vf)
+    vf vf_max(vf, vf)
+    vf vf_min(vf, vf)
+    vf vf_fma(vf, vf, vf)
+    vf vf_abs(vf)
+    float vf_sum(vf)
+    float vf_top(vf)
+    vf vf_round(vf)
+    vf vf_load_half(const void*)
+    void vf_store_half(void*, vf)
+    vf vf_load_bf16(const void*)
+    vf vf_load_u8(const void*)
+    vf vf_load_i8(const void*)
+    void vf_store_i8(void*, vf)
+    # a * 2**n for whole n
+    vf vf_scale2(vf, vf)
+    vu vu_load(const void*)
+    vu vu_and(vu, int)
+    vu vu_or(vu, vu)
+    vu vu_shr(vu, int)
+    vu vu_shl(vu, int)
+    # s + four products per lane: u unsigned codes (at most 7 bits), x four signed bytes for every lane
+    vs vs_zero()
+    vs vs_dot(vs, vu, const void*)
+    # the same for 8-bit codes, stored with Q8_OFFSET
+    vs vs_dot8(vs, vu, const void*)
+    vf vs_float(vs)
+    vi vi_zero()
+    vi vi_add_s(vi, vs)
+    vf vi_float(vi)
