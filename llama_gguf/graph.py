@@ -1,0 +1,199 @@
+"""What records while a model file runs: symbolic values, weights by their GGUF names, one record per operation.
+
+A model file runs once, when a file is opened. Nothing here runs per token.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ModelError
+
+_OWN = {str(Path(__file__)), str(Path(__file__).with_name("nn.py"))}
+
+
+@dataclass(slots=True, eq=False)
+class Act:
+    """A value of the forward pass: `width` floats for each token (or each wanted row of logits)."""
+
+    graph: object
+    id: int
+    width: int
+    wanted: bool = False
+    name: str = ""
+    value: object = None  # the numbers, when a reference evaluates at once
+
+    def __add__(self, other):
+        return self.graph.emit("add", self, other, width=self.width)
+
+    def __mul__(self, other):
+        if isinstance(other, Act):
+            return self.graph.emit("mul", self, other, width=self.width)
+        return self.graph.emit("scale", self, width=self.width, by=float(other))
+
+
+@dataclass(slots=True, eq=False)
+class Weight:
+    """A tensor of the file, (rows, cols) if it multiplies; `bias` is its tensor or None."""
+
+    graph: object
+    name: str  # without ".weight": the name of the value it makes
+    tensor: object
+    bias: object = None
+
+    def __matmul__(self, x):
+        rows, cols = self.tensor.shape
+        if cols != x.width:
+            raise ModelError(
+                f"tensor {self.tensor.name} takes {cols} values, but its input {x.name} has {x.width}",
+                tensor=self.tensor.name,
+            )
+        return self.graph.emit("matmul", x, width=rows, name=self.name, weight=self)
+
+
+class Weights:
+    """The tensors under one prefix: `w.attn_q` is `blk.7.attn_q.weight` with its bias, if there is one."""
+
+    def __init__(self, graph, tensors, prefix="", used=None):
+        self._graph, self._tensors, self._prefix = graph, tensors, prefix
+        self._used = set() if used is None else used
+
+    def __contains__(self, key):
+        return f"{self._prefix}{key}.weight" in self._tensors
+
+    def __getattr__(self, key):
+        name = self._prefix + key
+        tensor = self._take(f"{name}.weight")
+        if tensor is None:
+            raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
+        return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
+
+    def _take(self, name):
+        tensor = self._tensors.get(name)
+        if tensor is not None:
+            self._used.add(name)
+        return tensor
+
+    def layer(self, index):
+        return Weights(self._graph, self._tensors, f"blk.{index}.", self._used)
+
+    def unused(self):
+        return [name for name in self._tensors if name not in self._used]
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One operation: what it is, what it reads, what it makes, and the model file's line that asked for it."""
+
+    kind: str
+    name: str
+    inputs: tuple
+    out: Act
+    attrs: dict
+    where: str
+
+
+@dataclass(frozen=True)
+class CacheSpec:
+    """What one layer keeps of each position."""
+
+    heads: int
+    k_dim: int
+    v_dim: int
+    window: int = 0  # 0: every position
+
+
+@dataclass
+class Graph:
+    """The records of a forward pass, the names of its values, and the caches its layers ask for."""
+
+    h: object
+    records: list = field(default_factory=list)
+    names: dict = field(default_factory=dict)
+    caches: dict = field(default_factory=dict)
+    shared: dict = field(default_factory=dict)  # values made once and read by many layers
+    stream: set = field(default_factory=set)  # ids of the residual stream in this block
+    scope: str = ""
+    count: int = 0
+
+    def emit(self, kind, *inputs, width, name=None, wanted=None, **attrs):
+        """Append a record and return its value. `name` None: a name made of scope and kind."""
+        if wanted is None:
+            wanted = any(x.wanted for x in inputs)
+        out = Act(self, self.count, width, wanted, self.unique(name or f"{self.scope}{kind}"))
+        self.count += 1
+        self.names[out.name] = out
+        branch = kind == "add" and inputs[0].id in self.stream
+        if branch:  # what is added to the stream: attn_out first, ffn_out next
+            self.alias(f"{self.scope}{'attn_out' if len(self.stream) == 1 else 'ffn_out'}", inputs[1])
+        self.finish(Record(kind, out.name, inputs, out, attrs, caller()))
+        if branch:
+            if len(self.stream) == 1:
+                self.alias(f"{self.scope}resid_mid", out)
+            self.stream.add(out.id)
+        return out
+
+    def finish(self, record):
+        self.records.append(record)
+
+    def unique(self, name):
+        """Names made by weights must differ; made-up ones get a number."""
+        if name not in self.names:
+            return name
+        i = 1
+        while f"{name}.{i}" in self.names:
+            i += 1
+        return f"{name}.{i}"
+
+    def alias(self, name, act):
+        """A second, standard name of a value: resid_pre, attn_out, ..."""
+        self.names.setdefault(name, act)
+
+    def cache(self, layer, spec):
+        self.caches[layer] = spec
+
+
+def caller():
+    """File and line of the nearest frame outside this module and nn.py."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_code.co_filename in _OWN:
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def trace(graph, module, weights, layers=None):
+    """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
+
+    A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
+    gives residuals instead of logits.
+    """
+    h = graph.h
+    layers = range(h.layers) if layers is None else layers
+    if layers.start == 0:
+        x = embedded(graph, module, weights)
+    else:
+        x = graph.emit("input", width=h.width, name="residual_in")
+    for layer in layers:
+        x = block(graph, module, weights.layer(layer), x, layer)
+    if layers.stop < h.layers:
+        return graph.emit("copy", x, width=h.width, name="residual_out")
+    x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
+    logits = module.head(weights, x, h)
+    graph.alias("logits", logits)
+    return logits
+
+
+def embedded(graph, module, weights):
+    table = weights.token_embd
+    x = graph.emit("embed", width=table.tensor.shape[1], name="token_embd", weight=table)
+    return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
+
+
+def block(graph, module, w, x, layer):
+    """One layer; the residual stream and what is added to it get their standard names."""
+    graph.scope, graph.stream = f"blk.{layer}.", {x.id}
+    graph.alias(f"{graph.scope}resid_pre", x)
+    out = module.block(w, x, graph.h, layer)
+    graph.alias(f"{graph.scope}resid_post", out)
+    graph.scope, graph.stream = "", set()
+    return out

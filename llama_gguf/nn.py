@@ -1,0 +1,80 @@
+"""The vocabulary of model files: each word appends records, each has a NumPy twin in reference.py.
+
+Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
+"""
+
+import numpy as np
+
+from .graph import CacheSpec
+
+
+def rms_norm(x, w, heads=1):
+    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several."""
+    return x.graph.emit("rms_norm", x, width=x.width, name=w.name, gain=w, heads=heads)
+
+
+def silu(x):
+    return x.graph.emit("act", x, width=x.width, fn="silu")
+
+
+def gelu(x):
+    """The tanh form."""
+    return x.graph.emit("act", x, width=x.width, fn="gelu")
+
+
+def gated_mlp(w, x, act):
+    """down(act(gate x) * up x)"""
+    hidden = act(w.ffn_gate @ x) * (w.ffn_up @ x)
+    x.graph.alias(f"{x.graph.scope}ffn_act", hidden)
+    return w.ffn_down @ hidden
+
+
+def rope(x, h, heads):
+    """Rotate pairs of each head by position * frequency (RoFormer, arXiv 2104.09864), as h.rope says."""
+    g, r = x.graph, h.rope
+    if r.key not in g.shared:
+        g.shared[r.key] = g.emit(
+            "angles", width=r.dim, name=f"rope.{len(g.shared)}", frequencies=r.frequencies(), magnitude=r.magnitude
+        )
+    angles = g.shared[r.key]
+    return g.emit(
+        "rope", x, angles, width=x.width, name=f"{x.name}_rope", heads=heads, pairs=r.dim // 2, neox=r.kind == "neox"
+    )
+
+
+def attend(q, k, v, h, layer, *, scale=None, window=0):
+    """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back."""
+    g = q.graph
+    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0))
+    return g.emit(
+        "attend",
+        q,
+        k,
+        v,
+        width=h.heads * h.value_dim,
+        name=f"{g.scope}attn_z",
+        layer=layer,
+        heads=h.heads,
+        scale=h.attention_scale if scale is None else scale,
+        window=window or 0,
+    )
+
+
+def attention(w, x, h, layer, **how):
+    """Project, norm heads if the file has such norms, rotate, attend, project back."""
+    q, k, v = w.attn_q @ x, w.attn_k @ x, w.attn_v @ x
+    if "attn_q_norm" in w:
+        q, k = rms_norm(q, w.attn_q_norm, h.heads), rms_norm(k, w.attn_k_norm, h.kv_heads)
+    q, k = rope(q, h, h.heads), rope(k, h, h.kv_heads)
+    return w.attn_output @ attend(q, k, v, h, layer, **how)
+
+
+def output(w, x):
+    """Logits, by the output matrix or, where the file has none, by the embedding (tied)."""
+    head = w.output if "output" in w else w.token_embd
+    return x.graph.emit("matmul", x, width=head.tensor.shape[0], name="output", weight=head)
+
+
+def yarn_ramp(low, high, n):
+    """0 below `low`, 1 above `high`, linear between, for pair numbers 0 ... n - 1."""
+    return np.clip((np.arange(n) - low) / max(0.001, high - low), 0, 1)
