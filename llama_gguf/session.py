@@ -1,0 +1,160 @@
+"""A session: the cache of some sequences and the plan that extends them."""
+
+import threading
+
+import numpy as np
+
+from .cache import KVCache
+from .errors import ModelError
+from .planner import Lowering, Planned
+
+BATCH = 256  # tokens of one step at most; longer prompts run in several
+
+
+class Session:
+    """Sequences of one model. Several threads may share a session: steps take turns.
+
+        s = model.session(n_seq=4)
+        s.forward(ids, seq=0)              # float32 (1, n_vocab): logits of the last token
+        s.step([5, 9], seqs=[0, 1])        # the next token of two sequences at once
+    """
+
+    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None):
+        self.model, self.layers = model, range(model.h.layers) if layers is None else layers
+        self.graph = model.trace_graph(self.layers)
+        n_ctx = model.n_ctx if n_ctx is None else n_ctx
+        kv_type = kv_type or ("F32" if model.exact else "F16")
+        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type, BATCH)
+        self.batch = min(BATCH, max(16, n_ctx))
+        self.planned = self.build()
+        self.tokens = [[] for _ in range(n_seq)]
+        self.lock = threading.RLock()
+        self._finite = False
+
+    def build(self, **how):
+        """A plan on this session's cache; `how` goes to Lowering."""
+        lowering = Lowering(self.graph, self.model.store.quantized, **how)
+        return Planned(
+            lowering, self.model.store, self.cache, capacity=self.batch, n_threads=self.model.n_threads
+        )
+
+    @property
+    def n_ctx(self):
+        return self.cache.n_ctx
+
+    def __len__(self):
+        """Positions filled in sequence 0."""
+        return self.cache.lengths[0]
+
+    @property
+    def ends(self):
+        """Does this session make logits (or residuals, its layers being the first part of a model)?"""
+        return self.layers.stop == self.model.h.layers
+
+    def reset(self, seq=None):
+        """Forget a sequence, or all."""
+        for s in range(self.cache.n_seq) if seq is None else [seq]:
+            self.truncate(s, 0)
+
+    def truncate(self, seq, n):
+        """Keep the first n positions of a sequence."""
+        with self.lock:
+            self.cache.truncate(seq, n)
+            del self.tokens[seq][n:]
+
+    def forward(self, ids, seq=0, every=False):
+        """Append tokens to one sequence; logits of the last one, or of each: float32 (n, n_vocab).
+
+        In a session of later layers `ids` are residuals (n, width); of earlier layers, residuals come back.
+        """
+        with self.lock:
+            n = len(ids)
+            if not n:
+                raise ModelError("there are no tokens to run; give at least one (or a text)")
+            start = self.cache.lengths[seq]
+            self.room_for(n, start)
+            every = every or not self.ends
+            out = np.empty((n if every else 1, self.width), np.float32)
+            try:
+                self._forward(ids, seq, every, out)
+            except BaseException:
+                self.truncate(seq, start)
+                raise
+            return out
+
+    def _forward(self, ids, seq, every, out):
+        """In chunks of `batch`; all but the last need no logits unless every row is wanted."""
+        n = len(ids)
+        for at in range(0, n, self.batch):
+            part = ids[at : at + self.batch]
+            last = at + len(part) == n
+            wanted = range(len(part)) if every else range(len(part) - 1, len(part)) if last else range(0)
+            rows = out[at : at + len(part)] if every else out if last else out[:0]
+            self._step(part, [seq] * len(part), wanted, rows)
+
+    def room_for(self, n, start):
+        """ContextOverflow before any compute."""
+        if start + n > self.cache.n_ctx:
+            self.cache.extend(self.cache.lengths.index(start), n)
+
+    def step(self, ids, seqs, wanted=None):
+        """Append ids[i] to sequence seqs[i]; logits of the rows `wanted` (default all): float32 (len(wanted), n_vocab).
+
+        Tokens of one sequence stand together. At most `batch` tokens.
+        """
+        with self.lock:
+            if len(ids) != len(seqs) or not 0 < len(ids) <= self.batch:
+                raise ModelError(f"a step takes 1 to {self.batch} tokens with one sequence each, not {len(ids)}")
+            wanted = range(len(ids)) if wanted is None else wanted
+            out = np.empty((len(wanted), self.width), np.float32)
+            before = {s: self.cache.lengths[s] for s in set(seqs)}
+            try:
+                self._step(ids, seqs, wanted, out)
+            except BaseException:
+                for s, length in before.items():
+                    self.truncate(s, length)
+                raise
+            return out
+
+    @property
+    def width(self):
+        return self.planned.tasks[-1].width
+
+    def _step(self, ids, seqs, wanted, out):
+        args = self.prepare(self.planned, ids, seqs, wanted)
+        self.planned.plan.run(*args[:3], out, args[3])
+        if not self._finite and len(out):
+            self.check_finite(out)
+
+    def check_finite(self, out):
+        """Once a session: weights with NaN give NaN logits, better said than sampled from."""
+        if not np.isfinite(out).all():
+            raise ModelError(
+                "the model gives logits that are not finite: a weight holds NaN or infinity "
+                "(open it with check_tensors=True to learn which)",
+                path=self.model.path,
+            )
+        self._finite = True
+
+    def prepare(self, planned, ids, seqs, wanted):
+        """Write a step's lists into the plan; the arguments of Plan.run."""
+        token, position, want, run_start, run_seq = planned.plan.lists
+        n, runs, residual = len(ids), 0, None
+        if self.layers.start:
+            residual = np.ascontiguousarray(ids, np.float32)
+        else:
+            self.model.check_ids(ids)
+            token[:n] = ids
+        at = 0
+        while at < n:
+            seq, end = seqs[at], at + 1
+            while end < n and seqs[end] == seq:
+                end += 1
+            start = self.cache.extend(seq, end - at)
+            position[at:end] = np.arange(start, start + end - at)
+            run_start[runs], run_seq[runs], runs = at, seq, runs + 1
+            self.tokens[seq].extend([] if residual is not None else map(int, ids[at:end]))
+            at = end
+        run_start[runs] = n
+        want[: len(wanted)] = wanted
+        return n, len(wanted), runs, residual
