@@ -1,51 +1,16 @@
-"""From the records of a graph to an engine.Plan: fuse pairs, choose kernels, share buffers, place barriers, bind.
+"""From tasks to an engine.Plan: share buffers, place barriers, bind addresses.
 
-A task is a record as the engine runs it. Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
-copy, ("cache", layer) and ("parts",) what attention writes. Rows of a buffer are padded to whole vectors.
+Rows of a buffer are padded to whole vectors.
 """
-
-from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from .engine import plan as engine
+from .lowering import Task
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
-ACTS = {"silu": 0, "gelu": 1}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
+REST = 4  # tasks that a buffer rests after its last reader
 ROOM = 32  # query rows of one unit of attention (attention.pxi)
-
-
-@dataclass
-class Task:
-    kind: str
-    name: str
-    width: int
-    wanted: bool = False
-    dst: tuple = None
-    sources: dict = field(default_factory=dict)  # a, b, c, raw: key
-    q: tuple = None
-    n: tuple = ()
-    f: tuple = ()
-    weight: object = None  # Weight of a matmul, a norm or a table
-    layer: int = None  # whose cache it uses
-    writes_cache: bool = False
-    frequencies: object = None
-    where: str = ""
-    barrier: bool = True
-
-    def reads(self):
-        keys = list(self.sources.values())
-        if self.layer is not None and not self.writes_cache:
-            keys.append(("cache", self.layer))
-        return keys + [("parts",)] * (self.kind == "merge")
-
-    def writes(self):
-        keys = [k for k in (self.dst, self.q) if k]
-        if self.writes_cache:
-            keys.append(("cache", self.layer))
-        return keys + [("parts",)] * (self.kind == "attend")
 
 
 def floats(width):
@@ -57,120 +22,13 @@ def row_floats(key, width):
     return floats(width) if key[0] == "x" else floats((width + width // 32 * 16) // 4)
 
 
-class Lowering:
-    """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
-
-    def __init__(self, graph, quantized, visible=False, keys=0):
-        self.graph, self.quantized, self.visible, self.keys = graph, quantized, visible, keys
-        self.tasks, self.made, self.widths = [], {}, {}
-        records = list(graph.records) if visible else fused(graph.records)
-        for record in records:
-            getattr(self, f"do_{record.kind}", self.do_plain)(record)
-
-    def add(self, task):
-        self.tasks.append(task)
-        if task.dst:
-            self.made[task.dst] = task
-            self.widths[task.dst] = task.width
-        return task
-
-    def task(self, r, kind=None, sources="abc", **more):
-        """A task for record `r`, which reads its inputs as a, b, c."""
-        named = dict(zip(sources, (("x", x.id) for x in r.inputs), strict=False))
-        return Task(kind or r.kind, r.name, r.out.width, r.out.wanted, ("x", r.out.id), named, where=r.where, **more)
-
-    def eight_bit(self, act):
-        """The key of a value's 8-bit copy: made with the value if its task can, else by a task of its own."""
-        key = ("q", act.id)
-        if key not in self.widths:
-            maker = self.made[("x", act.id)]
-            if maker.kind in QUANTIZING and not self.visible:
-                maker.q = key
-            else:
-                quantize = Task("quantize", f"{act.name}:q8", act.width, act.wanted, sources={"a": ("x", act.id)}, q=key)
-                self.add(quantize)
-            self.widths[key] = act.width
-        return key
-
-    def do_plain(self, r):
-        self.add(self.task(r))
-
-    def do_embed(self, r):
-        self.add(self.task(r, weight=r.attrs["weight"]))
-
-    def do_rms_norm(self, r):
-        self.add(self.task(r, n=(r.attrs["heads"],), f=(self.graph.h.eps,), weight=r.attrs["gain"]))
-
-    def do_scale(self, r):
-        self.add(self.task(r, f=(r.attrs["by"],)))
-
-    def do_act(self, r):
-        self.add(self.task(r, n=(ACTS[r.attrs["fn"]],)))
-
-    do_gated = do_act
-
-    def do_matmul(self, r):
-        x, weight = r.inputs[0], r.attrs["weight"]
-        task = self.task(r, sources=("raw", "c"), weight=weight)
-        if self.quantized(weight.tensor):
-            task.sources["raw"] = self.eight_bit(x)
-        self.add(task)
-
-    def do_angles(self, r):
-        self.add(self.task(r, f=(r.attrs["magnitude"],), frequencies=r.attrs["frequencies"]))
-
-    def do_rope(self, r):
-        heads = r.attrs["heads"]
-        self.add(self.task(r, n=(heads, r.out.width // heads, r.attrs["pairs"], int(r.attrs["neox"]))))
-
-    def do_attend(self, r):
-        q, k, v = (("x", x.id) for x in r.inputs)
-        layer, heads, window, scale = (r.attrs[x] for x in ("layer", "heads", "window", "scale"))
-        self.add(Task("store", f"{r.name}:store", 0, sources={"a": k, "b": v}, layer=layer, writes_cache=True))
-        if self.visible:
-            return self.attend_visibly(r, q, layer, heads, window, scale)
-        n = (heads, None, window)  # None: parts at most, known when the cache is
-        self.add(self.task(r, "attend", n=n, f=(scale,), layer=layer)).sources = {"a": q}
-        self.add(self.task(r, "merge", n=n, layer=layer)).sources = {"a": ("x", r.out.id)}
-
-    def attend_visibly(self, r, q, layer, heads, window, scale):
-        scope, width, n = r.name.removesuffix("attn_z"), heads * self.keys, (heads, self.keys, window)
-        scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
-        self.add(Task("scores", f"{scope}attn_scores", width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
-        self.add(Task("softmax", f"{scope}attn_pattern", width, dst=pattern, sources={"a": scores}, n=n))
-        self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}
-
-
-def fused(records):
-    """act(x) * y as one record, and matrix products that add the residual as they are stored."""
-    readers = Counter(x.id for r in records for x in r.inputs)
-    makers = {r.out.id: r for r in records}
-    gone, result = set(), {}
-    for r in records:
-        if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
-            result[id(r)] = joined(r, "gated", (act.inputs[0], r.inputs[1]), act.attrs)
-            gone.add(id(act))
-        elif r.kind == "add" and (product := single(r.inputs[1], "matmul", makers, readers)):
-            result[id(r)] = joined(r, "matmul", (product.inputs[0], r.inputs[0]), product.attrs)
-            gone.add(id(product))
-    return [result.get(id(r), r) for r in records if id(r) not in gone]
-
-
-def single(act, kind, makers, readers):
-    """The record of `kind` that makes a value nobody else reads."""
-    maker = makers.get(act.id)
-    return maker if maker and maker.kind == kind and readers[act.id] == 1 else None
-
-
-def joined(r, kind, inputs, attrs):
-    return type(r)(kind, r.name, inputs, r.out, attrs, r.where)
-
-
 def arrange(tasks, widths):
     """An offset (floats per row) for each buffer and the floats of all: a buffer is free after its last reader."""
     last = {key: i for i, t in enumerate(tasks) for key in (*t.reads(), *t.writes())}
-    offsets, free, top = {}, [], 0
+    offsets, free, resting, top = {}, [], [], 0
     for i, t in enumerate(tasks):
+        free += [slot for at, slot in resting if at + REST <= i]  # reused at once, a buffer would cost a barrier
+        resting = [(at, slot) for at, slot in resting if at + REST > i]
         for key in t.writes():
             if key in widths and key not in offsets:
                 size = row_floats(key, widths[key])
@@ -182,7 +40,7 @@ def arrange(tasks, widths):
                 offsets[key] = fit
         for key in {*t.reads(), *t.writes()}:
             if key in offsets and last[key] == i:
-                free.append(offsets[key])
+                resting.append((i, offsets[key]))
     return {key: slot[0] for key, slot in offsets.items()}, top
 
 
@@ -232,10 +90,11 @@ class Planned:
         self.cache_ids = {layer: self.plan.add_cache(*self.caches.binding(layer)) for layer in self.caches.specs}
         self.matrix_ids, room = {}, 0
         for t in self.tasks:
-            if t.kind == "matmul" and t.weight.tensor.name not in self.matrix_ids:
-                number, _, scratch = self.plan.add_matrix(*self.store.binding(t.weight.tensor))
-                self.matrix_ids[t.weight.tensor.name] = number
-                room = max(room, scratch)
+            for weight in (t.weight, t.other) if t.kind in ("matmul", "gated_matmul") else ():
+                if weight and weight.tensor.name not in self.matrix_ids:
+                    number, _, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
+                    self.matrix_ids[weight.tensor.name] = number
+                    room = max(room, scratch)
         self.room = self.threads_room(room // 4)
         self.query_room = self.threads_room(self.caches.widest_value() * ROOM + ROOM * (2 + engine.PAGE_SIZE))
         self.parts = self.split_room()
@@ -283,14 +142,16 @@ class Planned:
             found |= self.store.table(t.weight.tensor)
         elif t.kind == "rms_norm":
             found["gain"] = self.store.vector(t.weight.tensor) if t.weight else 0
-        elif t.kind == "matmul":
+        elif t.kind in ("matmul", "gated_matmul"):
             found |= self.product(t, found["raw"])
         return found
 
     def product(self, t, raw):
         strided = raw if t.sources["raw"][0] == "q" else (raw[0], raw[1] * 4)
         bias = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
-        return {"raw": strided, "matrix": self.matrix_ids[t.weight.tensor.name], "bias": bias, "scratch": self.room}
+        number = self.matrix_ids
+        found = {"raw": strided, "matrix": number[t.weight.tensor.name], "bias": bias, "scratch": self.room}
+        return found | ({"other": number[t.other.tensor.name]} if t.other else {})
 
     def keep(self, array):
         self.plan.owners.append(array)

@@ -6,7 +6,8 @@ import numpy as np
 
 from .cache import KVCache
 from .errors import ModelError
-from .planner import Lowering, Planned
+from .lowering import Lowering
+from .planner import Planned
 
 BATCH = 256  # tokens of one step at most; longer prompts run in several
 
@@ -33,7 +34,7 @@ class Session:
 
     def build(self, **how):
         """A plan on this session's cache; `how` goes to Lowering."""
-        lowering = Lowering(self.graph, self.model.store.quantized, **how)
+        lowering = Lowering(self.graph, self.model.store, **how)
         return Planned(
             lowering, self.model.store, self.cache, capacity=self.batch, n_threads=self.model.n_threads
         )

@@ -23,6 +23,10 @@ class WeightStore:
         """Does a product with this tensor take 8-bit activations?"""
         return not self.exact and self._kernels.get(tensor.type.id, False)
 
+    def packed(self, tensor):
+        """Will this tensor lie in panels?"""
+        return self.repack and not self.exact and tensor.type.id in self._kernels
+
     def binding(self, tensor):
         """The arguments of Plan.add_matrix for a tensor."""
         if tensor.name not in self._bindings:
@@ -33,7 +37,7 @@ class WeightStore:
         need(tensor, "matmul")
         rows, cols = tensor.shape
         exact = self.exact or tensor.type.id not in self._kernels
-        if exact or not self.repack:
+        if not self.packed(tensor):
             return self._address(tensor.name, tensor.raw), tensor.row_bytes, rows, cols, tensor.type.id, False, exact
         size = engine.panel_bytes(tensor.type.id, cols)
         panels = np.empty(-(-rows // self._lanes) * size + 64, np.uint8)

@@ -17,7 +17,8 @@ from llama_gguf.engine.team cimport Barrier, now, team_size, team_wait
 
 KINDS = {name: i for i, name in enumerate(
     "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
-    "gated".split())}
+    "gated gated_matmul".split())}
+KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE = PAGE
 SPLIT = (16, 128)            # tokens of a step that split attention, positions of a part (attention.pxi)
 SLICE_SECONDS = 0.03         # how long a team works before Python may look for an interrupt
@@ -182,8 +183,8 @@ cdef class Plan:
         return self.n_caches - 1
 
     def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, tuple n=(), tuple f=(), dst=(0, 0),
-            a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1, int cache=-1,
-            scratch=(0, 0), int expand=-1):
+            a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1,
+            int other=-1, int cache=-1, scratch=(0, 0), int expand=-1):
         """One record; buffers are (address, stride), strides in floats (bytes for q and raw)."""
         cdef Op* grown = <Op*>realloc(self.ops, (self.n_ops + 1) * sizeof(Op))
         cdef Op* op
@@ -207,6 +208,7 @@ cdef class Plan:
         op.scratch, op.scratch_stride = <float*><size_t>scratch[0], scratch[1]
         # matrices and caches are allocated one by one: their addresses stay
         op.matrix = self.matrices[matrix] if matrix >= 0 else NULL
+        op.other = self.matrices[other] if other >= 0 else NULL
         op.cache = self.caches[cache] if cache >= 0 else NULL
         op.expand = self.kernels.expander(expand) if expand >= 0 else NULL
         self.n_ops += 1

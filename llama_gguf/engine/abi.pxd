@@ -17,11 +17,11 @@ cdef struct Step:        # what one forward pass is asked to do
     int n_tokens
     int n_wanted
     int n_runs
-    const int32_t* token     # (n_tokens,)
-    const int32_t* position  # (n_tokens,)
-    const int32_t* wanted    # (n_wanted,) rows whose logits are wanted
-    const int32_t* run_start # (n_runs + 1,) neighbours of one sequence at consecutive positions
-    const int32_t* run_seq   # (n_runs,)
+    const int32_t* token      # (n_tokens,)
+    const int32_t* position   # (n_tokens,)
+    const int32_t* wanted     # (n_wanted,) rows whose logits are wanted
+    const int32_t* run_start  # (n_runs + 1,) neighbours of one sequence at consecutive positions
+    const int32_t* run_seq    # (n_runs,)
 
 ctypedef void (*tile_fn)(const uint8_t* panel, int cols, const uint8_t* x, Py_ssize_t stride, int tokens,
                          float* y) noexcept nogil
@@ -76,6 +76,7 @@ cdef struct Op:          # one record of a plan, bound to its buffers
     const float* gain
     const float* bias
     const Matrix* matrix
+    const Matrix* other      # up, where matrix is gate
     const Cache* cache
     float* scratch           # per-thread room, scratch_stride floats each
     Py_ssize_t scratch_stride

@@ -39,7 +39,8 @@ cdef extern from * nogil:
     #if defined(_WIN32)
     static double now(void) { return (double)clock() / CLOCKS_PER_SEC; }
     #else
-    static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+    static double now(void) {
+        struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
     #endif
     """
     ctypedef struct Barrier:

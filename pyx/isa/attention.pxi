@@ -1,7 +1,7 @@
 # The KV cache and attention over it.
 #
-# Keys stand in tiles of KEYS positions, transposed: one vector holds one dimension of KEYS keys, so scores need no sums
-# across lanes. Values stand as rows. A page holds PAGE positions of one head; pages of a sequence are found by its table.
+# Keys stand in tiles of KEYS positions, transposed: one vector holds one dimension of KEYS keys, so scores need no
+# sums across lanes. Values stand as rows. A page holds PAGE positions of one head; the table finds a sequence's pages.
 # Softmax runs online over pages (Milakov and Gimelshein, arXiv 1805.02867).
 
 cdef enum:
@@ -53,27 +53,33 @@ cdef inline void store_cached(bint half, uint8_t* p, const float* x, int n, Py_s
 
 
 cdef void op_store(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """Keys a and values b of this step into the cache."""
-    cdef const Cache* c = op.cache
+    """Keys a and values b of this step into the cache. n: pairs, neox: keys are rotated by c first, if pairs."""
+    cdef const Cache* cache = op.cache
     cdef Py_ssize_t lo, hi, u, page
-    cdef int run, t, h, slot, size = 2 if c.half else 4
-    share(<Py_ssize_t>step.n_tokens * c.heads, tid, team, &lo, &hi)
-    run = 0
+    cdef int run = 0, t, h, slot, size = 2 if cache.half else 4
+    cdef float rotated[MAX_HEAD]
+    cdef const float* key
+    share(<Py_ssize_t>step.n_tokens * cache.heads, tid, team, &lo, &hi)
     for u in range(lo, hi):
-        t, h = <int>(u // c.heads), <int>(u % c.heads)
+        t, h = <int>(u // cache.heads), <int>(u % cache.heads)
         while t >= step.run_start[run + 1]:
             run += 1
         slot = step.position[t] % PAGE
-        page = page_of(c, step.run_seq[run], step.position[t])
-        store_cached(c.half, <uint8_t*>keys_at(c, page, h) + ((slot // KEYS * c.k_dim) * KEYS + slot % KEYS) * size,
-                     op.a + t * op.a_stride + h * c.k_dim, c.k_dim, KEYS)
-        store_cached(c.half, <uint8_t*>values_at(c, page, h) + slot * c.v_pad * size,
-                     op.b + t * op.b_stride + h * c.v_dim, c.v_dim, 1)
+        page = page_of(cache, step.run_seq[run], step.position[t])
+        key = op.a + t * op.a_stride + h * cache.k_dim
+        if op.n[0]:
+            rotate(key, op.c + t * op.c_stride, rotated, cache.k_dim, op.n[0], op.n[1])
+            key = rotated
+        store_cached(cache.half,
+                     <uint8_t*>keys_at(cache, page, h) + ((slot // KEYS * cache.k_dim) * KEYS + slot % KEYS) * size,
+                     key, cache.k_dim, KEYS)
+        store_cached(cache.half, <uint8_t*>values_at(cache, page, h) + slot * cache.v_pad * size,
+                     op.b + t * op.b_stride + h * cache.v_dim, cache.v_dim, 1)
 
 
 cdef inline void score_tile(bint half, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
     """s[r][0:KEYS] = q[r] . key for one tile of keys; rows of s are PAGE apart."""
-    cdef vf acc[ROWS * 2]
+    cdef vf acc[16]
     cdef vf key
     cdef int parts = KEYS // LANES, r, i, d
     for r in range(rows * parts):
@@ -88,20 +94,30 @@ cdef inline void score_tile(bint half, int rows, const float** q, const uint8_t*
             vf_store(s + r * PAGE + i * LANES, acc[r * parts + i])
 
 
+cdef inline int few(int rows) noexcept nogil:
+    """Rows of the next tile: as many as registers hold, else a power of two."""
+    return ROWS if rows >= ROWS else 4 if rows >= 4 else 2 if rows >= 2 else 1
+
+
 cdef inline void scores(bint half, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
-    cdef int r = 0
-    while r + ROWS <= rows:
-        score_tile(half, ROWS, q + r, k, dim, s + r * PAGE)
-        r += ROWS
+    cdef int r = 0, n
     while r < rows:
-        score_tile(half, 1, q + r, k, dim, s + r * PAGE)
-        r += 1
+        n = few(rows - r)
+        if n >= ROWS:
+            score_tile(half, ROWS, q + r, k, dim, s + r * PAGE)
+        elif n >= 4:
+            score_tile(half, 4, q + r, k, dim, s + r * PAGE)
+        elif n >= 2:
+            score_tile(half, 2, q + r, k, dim, s + r * PAGE)
+        else:
+            score_tile(half, 1, q + r, k, dim, s + r * PAGE)
+        r += n
 
 
 cdef inline void mix_tile(bint half, int rows, int vectors, const float* s, const uint8_t* v, int pad, int keys,
                           float* out) noexcept nogil:
     """out[r] += sum over keys of s[r][key] * value; rows of out are `pad` apart."""
-    cdef vf acc[ROWS * 2]
+    cdef vf acc[16]
     cdef vf value
     cdef int r, i, key
     for r in range(rows):
@@ -117,24 +133,33 @@ cdef inline void mix_tile(bint half, int rows, int vectors, const float* s, cons
             vf_store(out + r * pad + i * LANES, acc[r * vectors + i])
 
 
-cdef inline void mix(bint half, int rows, const float* s, const uint8_t* v, int pad, int keys, float* out) noexcept nogil:
-    cdef int r = 0, d, size = 2 if half else 4
+cdef inline void mix_columns(bint half, int vectors, int rows, const float* s, const uint8_t* v, int pad, int keys,
+                             float* out) noexcept nogil:
+    """All rows, some columns."""
+    cdef int r = 0, n
     while r < rows:
-        d = 0
-        while d < pad:
-            if r + ROWS <= rows and d + 2 * LANES <= pad:
-                mix_tile(half, ROWS, 2, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
-                d += 2 * LANES
-            elif r + ROWS <= rows:
-                mix_tile(half, ROWS, 1, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
-                d += LANES
-            elif d + 2 * LANES <= pad:
-                mix_tile(half, 1, 2, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
-                d += 2 * LANES
-            else:
-                mix_tile(half, 1, 1, s + r * PAGE, v + d * size, pad, keys, out + r * pad + d)
-                d += LANES
-        r += ROWS if r + ROWS <= rows else 1
+        n = few(rows - r)
+        if n >= ROWS:
+            mix_tile(half, ROWS, vectors, s + r * PAGE, v, pad, keys, out + r * pad)
+        elif n >= 4:
+            mix_tile(half, 4, vectors, s + r * PAGE, v, pad, keys, out + r * pad)
+        elif n >= 2:
+            mix_tile(half, 2, vectors, s + r * PAGE, v, pad, keys, out + r * pad)
+        else:
+            mix_tile(half, 1, vectors, s + r * PAGE, v, pad, keys, out + r * pad)
+        r += n
+
+
+cdef inline void mix(bint half, int rows, const float* s, const uint8_t* v, int pad, int keys,
+                     float* out) noexcept nogil:
+    cdef int d = 0, size = 2 if half else 4
+    while d < pad:
+        if d + 2 * LANES <= pad:
+            mix_columns(half, 2, rows, s, v + d * size, pad, keys, out + d)
+            d += 2 * LANES
+        else:
+            mix_columns(half, 1, rows, s, v + d * size, pad, keys, out + d)
+            d += LANES
 
 
 cdef inline float sexp(float x) noexcept nogil:
@@ -173,8 +198,8 @@ cdef inline void soften(float* s, int first, int last, float scale, int pad, Sof
     soft.sum += vf_sum(total)
 
 
-cdef inline void attend_rows(bint half, const Op* op, const Step* step, int seq, int t0, int tokens, int head, int first_head, int heads,
-                             int first, int last, float* room) noexcept nogil:
+cdef inline void attend_rows(bint half, const Op* op, const Step* step, int seq, int t0, int tokens, int head,
+                             int first_head, int heads, int first, int last, float* room) noexcept nogil:
     """Queries of `heads` heads that share key head `head`, of tokens t0 ..., over positions [first, last).
 
     Leaves (rows, v_pad) unnormalized outputs at room, then rows of Softmax behind ROOM rows.
@@ -205,12 +230,30 @@ cdef inline void attend_rows(bint half, const Op* op, const Step* step, int seq,
         at += PAGE
 
 
+cdef inline void attend_part(bint half, const Op* op, const Step* step, int seq, int t, int h, int part, int start,
+                             float* room) noexcept nogil:
+    """The query heads of key head h, at one token, over one part of the positions."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, g = 0, n, i
+    cdef Py_ssize_t row, size = c.v_pad + 2
+    cdef float* dst
+    cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
+    while g < group:
+        n = min(<int>ROOM, group - g)
+        attend_rows(half, op, step, seq, t, 1, h, h * group + g, n, max(start, part * SPAN),
+                    min(step.position[t] + 1, (part + 1) * SPAN), room)
+        for i in range(n):
+            row = <Py_ssize_t>t * op.n[0] + h * group + g + i
+            dst = op.scratch + (row * op.n[1] + part - start // SPAN) * size
+            dst[0], dst[1] = soft[i].top, soft[i].sum
+            memcpy(dst + 2, room + i * c.v_pad, c.v_pad * sizeof(float))
+        g += ROOM
+
+
 cdef inline void attend_split(bint half, const Op* op, const Step* step, int tid, int team, float* room) noexcept nogil:
     """Few tokens: a unit is (token, key head, SPAN positions); parts are put together by op_merge."""
     cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, unit = 0, run, t, h, part, pos, start, g, n, i
-    cdef float* dst
-    cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
+    cdef int unit = 0, run, t, h, part, pos, start
     for run in range(step.n_runs):
         for t in range(step.run_start[run], step.run_start[run + 1]):
             pos = step.position[t]
@@ -218,18 +261,8 @@ cdef inline void attend_split(bint half, const Op* op, const Step* step, int tid
             for h in range(c.heads):
                 for part in range(start // SPAN, pos // SPAN + 1):
                     unit += 1
-                    if unit % team != tid:
-                        continue
-                    g = 0
-                    while g < group:
-                        n = min(<int>ROOM, group - g)
-                        attend_rows(half, op, step, step.run_seq[run], t, 1, h, h * group + g, n,
-                                    max(start, part * SPAN), min(pos + 1, (part + 1) * SPAN), room)
-                        for i in range(n):
-                            dst = op.scratch + ((<Py_ssize_t>t * op.n[0] + h * group + g + i) * op.n[1] + part - start // SPAN) * (c.v_pad + 2)
-                            dst[0], dst[1] = soft[i].top, soft[i].sum
-                            memcpy(dst + 2, room + i * c.v_pad, c.v_pad * sizeof(float))
-                        g += ROOM
+                    if unit % team == tid:
+                        attend_part(half, op, step, step.run_seq[run], t, h, part, start, room)
 
 
 cdef inline void attend_whole(bint half, const Op* op, const Step* step, int tid, int team, float* room) noexcept nogil:
@@ -304,82 +337,3 @@ cdef void op_merge(const Op* op, const Step* step, int tid, int team) noexcept n
                 y[i] /= sum
         if op.q != NULL:
             quantize_blocks(op.dst + t * op.dst_stride, op.q + t * op.q_stride, op.width, 0, op.width // BLOCK)
-
-
-# The same in three visible steps, for whoever watches: dst rows are (heads, capacity); scores hold the scale already.
-
-cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity, window; f: scale. Positions that may not be seen get -inf."""
-    cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start, size = 2 if c.half else 4
-    cdef Py_ssize_t lo, hi, u
-    cdef const float* q[1]
-    cdef const uint8_t* k
-    cdef float* y
-    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
-    for u in range(lo, hi):
-        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
-        while t >= step.run_start[run + 1]:
-            run += 1
-        q[0] = op.a + t * op.a_stride + h * c.k_dim
-        y = op.dst + t * op.dst_stride + <Py_ssize_t>h * capacity
-        at = 0
-        while at <= step.position[t]:
-            k = keys_at(c, page_of(c, step.run_seq[run], at), h // group) + at % PAGE * c.k_dim * size
-            if c.half:
-                scores(True, 1, q, k, c.k_dim, y + at)
-            else:
-                scores(False, 1, q, k, c.k_dim, y + at)
-            at += KEYS
-        start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
-        for i in range(capacity):
-            y[i] = y[i] * op.f[0] if start <= i <= step.position[t] else -INFINITY
-
-
-cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity. Rows of scores to weights."""
-    cdef int n = op.n[1], i
-    cdef Py_ssize_t lo, hi, u
-    cdef const float* x
-    cdef float* y
-    cdef float top
-    cdef double sum
-    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
-    for u in range(lo, hi):
-        x = op.a + u // op.n[0] * op.a_stride + u % op.n[0] * n
-        y = op.dst + u // op.n[0] * op.dst_stride + u % op.n[0] * n
-        top, sum = x[0], 0
-        for i in range(n):
-            top = max(top, x[i])
-        for i in range(n):
-            y[i] = expf(x[i] - top)
-            sum += y[i]
-        for i in range(n):
-            y[i] = <float>(y[i] / sum)
-
-
-cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity. Weighted sums of values; dst rows are (heads, value_dim)."""
-    cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i
-    cdef Py_ssize_t lo, hi, u
-    cdef const float* x
-    cdef const uint8_t* v
-    cdef float out[MAX_HEAD + KEYS]
-    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
-    for u in range(lo, hi):
-        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
-        while t >= step.run_start[run + 1]:
-            run += 1
-        x = op.a + t * op.a_stride + <Py_ssize_t>h * op.n[1]
-        memset(out, 0, sizeof(out))
-        at = 0
-        while at <= step.position[t]:
-            v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
-            if c.half:
-                mix(True, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
-            else:
-                mix(False, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
-            at += PAGE
-        for i in range(c.v_dim):
-            op.dst[t * op.dst_stride + h * c.v_dim + i] = out[i]

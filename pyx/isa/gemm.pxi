@@ -36,10 +36,13 @@ cdef inline void unpack(int bits, const uint8_t* p, int g, vu* lo, vu* hi) noexc
         lo[0] = vu_or(lo[0], vu_and(vu_shl(h, 4 - g), 16))
         hi[0] = vu_or(hi[0], vu_and(vu_shr(h, g), 16))
     if bits == 6:
-        h = vu_load(p + 4 * bytes)
-        lo[0] = vu_or(lo[0], vu_and(vu_shl(h, 4) if g == 0 else vu_shl(h, 2) if g == 1 else h if g == 2 else vu_shr(h, 2), 48))
-        h = vu_load(p + 5 * bytes)
-        hi[0] = vu_or(hi[0], vu_and(vu_shl(h, 4) if g == 0 else vu_shl(h, 2) if g == 1 else h if g == 2 else vu_shr(h, 2), 48))
+        lo[0] = vu_or(lo[0], two_bits(vu_load(p + 4 * bytes), g))
+        hi[0] = vu_or(hi[0], two_bits(vu_load(p + 5 * bytes), g))
+
+
+cdef inline vu two_bits(vu h, int g) noexcept nogil:
+    """Bits 2g and 2g + 1 of each byte, moved to bits 4 and 5."""
+    return vu_and(vu_shl(h, 4 - 2 * g) if g < 2 else vu_shr(h, 2 * g - 4), 48)
 
 
 cdef inline vs dot(int bits, vs s, vu u, const uint8_t* x) noexcept nogil:

@@ -1,5 +1,5 @@
-# The records of a plan, one body for every instruction set. Each runs on a whole team: a thread takes its share of rows,
-# columns or panels and touches nothing else, so that results do not depend on the number of threads.
+# The records of a plan, one body for every instruction set. Each runs on a whole team: a thread takes its share of
+# rows, columns or panels and touches nothing else, so that results do not depend on the number of threads.
 
 cdef inline int rows_of(const Op* op, const Step* step) noexcept nogil:
     return step.n_wanted if op.wanted else step.n_tokens
@@ -44,7 +44,8 @@ cdef inline vf vgelu(vf x) noexcept nogil:
     return vf_mul(vf_mul(vf_set1(0.5), x), vf_add(vf_set1(1.0), t))
 
 
-cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssize_t first,
+                                 Py_ssize_t last) noexcept nogil:
     """Blocks first ... last of one row to 8 bits; a row is `width` codes, then one Scale a block."""
     cdef Py_ssize_t b
     cdef int i
@@ -215,82 +216,28 @@ cdef void op_angles(const Op* op, const Step* step, int tid, int team) noexcept 
             y[i], y[pairs + i] = <float>(op.f[0] * cos(angle)), <float>(op.f[0] * sin(angle))
 
 
-cdef void op_rope(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, head_dim, pairs, neox (pairs stand pairs apart instead of side by side); b: angles."""
-    cdef int heads = op.n[0], size = op.n[1], pairs = op.n[2], apart = op.n[3], i, one, two
-    cdef Py_ssize_t lo, hi, u, at
-    cdef const float* x
-    cdef const float* cs
-    cdef float* y
+cdef inline void rotate(const float* x, const float* cs, float* y, int size, int pairs, bint apart) noexcept nogil:
+    """One head: pairs stand `pairs` apart, or side by side. y may be x."""
+    cdef int i
     cdef float p, q
+    if apart:
+        for i in range(pairs):
+            p, q = x[i], x[i + pairs]
+            y[i], y[i + pairs] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
+    else:
+        for i in range(pairs):
+            p, q = x[2 * i], x[2 * i + 1]
+            y[2 * i], y[2 * i + 1] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
+    for i in range(2 * pairs, size):
+        y[i] = x[i]
+
+
+cdef void op_rope(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, head_dim, pairs, neox; b: angles."""
+    cdef int heads = op.n[0], size = op.n[1]
+    cdef Py_ssize_t lo, hi, u, t, at
     share(<Py_ssize_t>step.n_tokens * heads, tid, team, &lo, &hi)
     for u in range(lo, hi):
-        at = u % heads * size
-        x, y = op.a + u // heads * op.a_stride + at, op.dst + u // heads * op.dst_stride + at
-        cs = op.b + u // heads * op.b_stride
-        if apart:
-            for i in range(pairs):
-                p, q = x[i], x[i + pairs]
-                y[i], y[i + pairs] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
-        else:
-            for i in range(pairs):
-                p, q = x[2 * i], x[2 * i + 1]
-                y[2 * i], y[2 * i + 1] = p * cs[i] - q * cs[pairs + i], q * cs[i] + p * cs[pairs + i]
-        for i in range(2 * pairs, size):
-            y[i] = x[i]
-
-
-cdef inline void finish(const Op* op, const float* y, Py_ssize_t t, int row, int tokens) noexcept nogil:
-    """Add bias and residual to a tile (tokens, LANES) and store it."""
-    cdef int k, i, left = min(<int>LANES, op.matrix.rows - row)
-    cdef float* dst
-    cdef const float* rest
-    cdef vf v
-    for k in range(tokens):
-        dst = op.dst + (t + k) * op.dst_stride + row
-        rest = op.c + (t + k) * op.c_stride + row if op.c != NULL else NULL
-        if left == LANES:
-            v = vf_load(y + k * LANES)
-            if op.bias != NULL:
-                v = vf_add(v, vf_load(op.bias + row))
-            if rest != NULL:
-                v = vf_add(v, vf_load(rest))
-            vf_store(dst, v)
-        else:
-            for i in range(left):
-                dst[i] = y[k * LANES + i]
-                if op.bias != NULL:
-                    dst[i] += op.bias[row + i]
-                if rest != NULL:
-                    dst[i] += rest[i]
-
-
-cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """dst = matrix @ raw (+ bias) (+ c); raw holds 8-bit or float activations."""
-    cdef const Matrix* m = op.matrix
-    cdef int tokens = rows_of(op, step), chunk = tokens, t0, t, n
-    cdef Py_ssize_t lo, hi, p
-    cdef const uint8_t* panel
-    cdef uint8_t* room = <uint8_t*>(op.scratch + tid * op.scratch_stride)
-    cdef float y[TILE * LANES]
-    share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
-    if m.pack == NULL:                       # activations of one chunk stay in the second-level cache
-        chunk = max(<int>TILE, <int>(262144 // op.raw_stride) // TILE * TILE)
-    t0 = 0
-    while t0 < tokens:
-        for p in range(lo, hi):
-            panel = m.data + p * m.stride
-            if m.pack != NULL:
-                panel = m.data + p * LANES * m.stride
-                if m.expand != NULL:
-                    widen(m.expand, panel, m.stride, min(<int>LANES, m.rows - <int>p * LANES), m.cols, room)
-                else:
-                    m.pack(panel, m.stride, min(<int>LANES, m.rows - <int>p * LANES), m.cols, room)
-                panel = room
-            t = t0
-            while t < min(tokens, t0 + chunk):
-                n = min(<int>TILE, min(tokens, t0 + chunk) - t)
-                m.tile(panel, m.cols, op.raw + t * op.raw_stride, op.raw_stride, n, y)
-                finish(op, y, t, <int>p * LANES, n)
-                t += n
-        t0 += chunk
+        t, at = u // heads, u % heads * size
+        rotate(op.a + t * op.a_stride + at, op.b + t * op.b_stride, op.dst + t * op.dst_stride + at, size, op.n[2],
+               op.n[3])

@@ -38,8 +38,10 @@ cdef extern from * nogil:
     static inline void vf_store_half(void *p, vf a) { _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, 8)); }
     static inline vf vf_load_bf16(const void *p) {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16)); }
-    static inline vf vf_load_u8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
-    static inline vf vf_load_i8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+    static inline vf vf_load_u8(const void *p) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+    static inline vf vf_load_i8(const void *p) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
     static inline void vf_store_i8(void *p, vf a) {
         __m256i i = _mm256_cvtps_epi32(a);
         __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));

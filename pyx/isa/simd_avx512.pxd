@@ -6,7 +6,7 @@ cdef extern from * nogil:
     #include <string.h>
     #define LANES 16
     #define TILE 8            /* tokens of one register tile */
-    #define ROWS 4            /* query rows of one attention tile */
+    #define ROWS 8            /* query rows of one attention tile */
     #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
     #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
     typedef __m512 vf;
@@ -32,9 +32,12 @@ cdef extern from * nogil:
     static inline void vf_store_half(void *p, vf a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, 8)); }
     static inline vf vf_load_bf16(const void *p) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16)); }
-    static inline vf vf_load_u8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
-    static inline vf vf_load_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
-    static inline void vf_store_i8(void *p, vf a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))); }
+    static inline vf vf_load_u8(const void *p) {
+        return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+    static inline vf vf_load_i8(const void *p) {
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+    static inline void vf_store_i8(void *p, vf a) {
+        _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))); }
     static inline vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }   /* a * 2**n, n whole */
     #define vu_load(p) _mm512_loadu_si512(p)
     static inline vu vu_and(vu a, int byte) { return _mm512_and_si512(a, _mm512_set1_epi8((char)byte)); }

@@ -42,13 +42,17 @@ cdef extern from * nogil:
         if (mag >= 0x477ff000) return sign | 0x7c00;
         if (mag < 0x38800000) return sign | (uint16_t)(float_word(word_float(mag) + 0.5f) - 0x3f000000);
         return sign | (mag - 0x38000000 + 0xfff + (mag >> 13 & 1)) >> 13; }
-    static inline vf vf_load_half(const void *p) { uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = from_half(h[i]); return r; }
-    static inline void vf_store_half(void *p, vf a) { uint16_t h[LANES]; EACH h[i] = to_half(a.v[i]); memcpy(p, h, sizeof h); }
-    static inline vf vf_load_bf16(const void *p) { uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = word_float((uint32_t)h[i] << 16); return r; }
+    static inline vf vf_load_half(const void *p) {
+        uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = from_half(h[i]); return r; }
+    static inline void vf_store_half(void *p, vf a) {
+        uint16_t h[LANES]; EACH h[i] = to_half(a.v[i]); memcpy(p, h, sizeof h); }
+    static inline vf vf_load_bf16(const void *p) {
+        uint16_t h[LANES]; vf r; memcpy(h, p, sizeof h); EACH r.v[i] = word_float((uint32_t)h[i] << 16); return r; }
     static inline vf vf_load_u8(const void *p) { vf r; EACH r.v[i] = ((const uint8_t *)p)[i]; return r; }
     static inline vf vf_load_i8(const void *p) { vf r; EACH r.v[i] = ((const int8_t *)p)[i]; return r; }
     static inline void vf_store_i8(void *p, vf a) { EACH ((int8_t *)p)[i] = (int8_t)nearbyintf(a.v[i]); }
-    static inline vf vf_scale2(vf a, vf n) { EACH a.v[i] *= word_float((uint32_t)((int32_t)n.v[i] + 127) << 23); return a; }
+    static inline vf vf_scale2(vf a, vf n) {
+        EACH a.v[i] *= word_float((uint32_t)((int32_t)n.v[i] + 127) << 23); return a; }
     static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }
     static inline vu vu_and(vu a, int byte) { for (int i = 0; i < 4 * LANES; i++) a.v[i] &= byte; return a; }
     static inline vu vu_or(vu a, vu b) { for (int i = 0; i < 4 * LANES; i++) a.v[i] |= b.v[i]; return a; }

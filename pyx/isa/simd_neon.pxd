@@ -1,4 +1,4 @@
-"""The vocabulary of kernel bodies in NEON (with dot products where the compiler has them): eight lanes, two registers."""
+"""The vocabulary of kernel bodies in NEON, with dot products where the compiler has them: two registers, eight lanes."""
 cdef extern from * nogil:
     """
     #include <arm_neon.h>
@@ -18,14 +18,16 @@ cdef extern from * nogil:
     static inline vf vf_zero(void) { return vf_set1(0.0f); }
     static inline vf vf_load(const float *p) { return BOTH(vf, vld1q_f32(p), vld1q_f32(p + 4)); }
     static inline void vf_store(float *p, vf a) { vst1q_f32(p, a.val[0]); vst1q_f32(p + 4, a.val[1]); }
-    #define PAIR(name, op) static inline vf name(vf a, vf b) { return BOTH(vf, op(a.val[0], b.val[0]), op(a.val[1], b.val[1])); }
+    #define PAIR(name, op) static inline vf name(vf a, vf b) {
+        return BOTH(vf, op(a.val[0], b.val[0]), op(a.val[1], b.val[1])); }
     PAIR(vf_add, vaddq_f32)
     PAIR(vf_sub, vsubq_f32)
     PAIR(vf_mul, vmulq_f32)
     PAIR(vf_div, vdivq_f32)
     PAIR(vf_max, vmaxq_f32)
     PAIR(vf_min, vminq_f32)
-    static inline vf vf_fma(vf a, vf b, vf c) { return BOTH(vf, vfmaq_f32(c.val[0], a.val[0], b.val[0]), vfmaq_f32(c.val[1], a.val[1], b.val[1])); }
+    static inline vf vf_fma(vf a, vf b, vf c) {
+        return BOTH(vf, vfmaq_f32(c.val[0], a.val[0], b.val[0]), vfmaq_f32(c.val[1], a.val[1], b.val[1])); }
     static inline vf vf_abs(vf a) { return BOTH(vf, vabsq_f32(a.val[0]), vabsq_f32(a.val[1])); }
     static inline float vf_sum(vf a) { return vaddvq_f32(vaddq_f32(a.val[0], a.val[1])); }
     static inline float vf_top(vf a) { return vmaxvq_f32(vmaxq_f32(a.val[0], a.val[1])); }
@@ -50,13 +52,17 @@ cdef extern from * nogil:
     static inline float32x4_t scale2(float32x4_t a, float32x4_t n) {
         return vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23))); }
     static inline vf vf_scale2(vf a, vf n) { return BOTH(vf, scale2(a.val[0], n.val[0]), scale2(a.val[1], n.val[1])); }
-    static inline vu vu_load(const void *p) { return BOTH(vu, vld1q_u8((const uint8_t *)p), vld1q_u8((const uint8_t *)p + 16)); }
-    static inline vu vu_and(vu a, int byte) { uint8x16_t m = vdupq_n_u8((uint8_t)byte); return BOTH(vu, vandq_u8(a.val[0], m), vandq_u8(a.val[1], m)); }
+    static inline vu vu_load(const void *p) {
+        return BOTH(vu, vld1q_u8((const uint8_t *)p), vld1q_u8((const uint8_t *)p + 16)); }
+    static inline vu vu_and(vu a, int byte) {
+        uint8x16_t m = vdupq_n_u8((uint8_t)byte); return BOTH(vu, vandq_u8(a.val[0], m), vandq_u8(a.val[1], m)); }
     static inline vu vu_or(vu a, vu b) { return BOTH(vu, vorrq_u8(a.val[0], b.val[0]), vorrq_u8(a.val[1], b.val[1])); }
-    static inline vu vu_shl(vu a, int n) { int8x16_t k = vdupq_n_s8((int8_t)n); return BOTH(vu, vshlq_u8(a.val[0], k), vshlq_u8(a.val[1], k)); }
+    static inline vu vu_shl(vu a, int n) {
+        int8x16_t k = vdupq_n_s8((int8_t)n); return BOTH(vu, vshlq_u8(a.val[0], k), vshlq_u8(a.val[1], k)); }
     static inline vu vu_shr(vu a, int n) { return vu_shl(a, -n); }
     static inline vs vs_zero(void) { return BOTH(vs, vdupq_n_s32(0), vdupq_n_s32(0)); }
-    static inline int8x16_t four(const void *p) { int32_t x; memcpy(&x, p, 4); return vreinterpretq_s8_s32(vdupq_n_s32(x)); }
+    static inline int8x16_t four(const void *p) {
+        int32_t x; memcpy(&x, p, 4); return vreinterpretq_s8_s32(vdupq_n_s32(x)); }
     static inline int32x4_t dot4(int32x4_t s, int8x16_t w, int8x16_t x) {
     #ifdef __ARM_FEATURE_DOTPROD
         return vdotq_s32(s, w, x);
@@ -72,7 +78,8 @@ cdef extern from * nogil:
     static inline vf vi_float(vi a) { return BOTH(vf, vcvtq_f32_s32(a.val[0]), vcvtq_f32_s32(a.val[1])); }
     #define vs_float(s) vi_float(s)
     #define vi_zero() vs_zero()
-    static inline vi vi_add_s(vi a, vs s) { return BOTH(vi, vaddq_s32(a.val[0], s.val[0]), vaddq_s32(a.val[1], s.val[1])); }
+    static inline vi vi_add_s(vi a, vs s) {
+        return BOTH(vi, vaddq_s32(a.val[0], s.val[0]), vaddq_s32(a.val[1], s.val[1])); }
     """
 
 include "words.pxi"

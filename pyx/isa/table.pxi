@@ -39,7 +39,7 @@ def kernels():
         o[4], o[5], o[6], o[7] = op_rms_norm, op_matmul, op_angles, op_rope
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
-        o[16], o[17], o[18] = op_scale, op_act, op_gated
-        table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 19
+        o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
+        table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 20
         table.expander = dequantizer
     return PyCapsule_New(&table, "llama_gguf.Kernels", NULL)

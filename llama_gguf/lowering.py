@@ -1,0 +1,177 @@
+"""From the records of a graph to tasks, records as the engine runs them: pairs fused, 8-bit copies added.
+
+Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit copy, ("cache", layer) and ("parts",) what
+attention writes.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+ACTS = {"silu": 0, "gelu": 1}
+QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
+
+
+@dataclass
+class Task:
+    kind: str
+    name: str
+    width: int
+    wanted: bool = False
+    dst: tuple = None
+    sources: dict = field(default_factory=dict)  # a, b, c, raw: key
+    q: tuple = None
+    n: tuple = ()
+    f: tuple = ()
+    weight: object = None  # Weight of a matmul, a norm or a table
+    other: object = None  # Weight of up, where `weight` is gate
+    layer: int = None  # whose cache it uses
+    writes_cache: bool = False
+    frequencies: object = None
+    where: str = ""
+    barrier: bool = True
+
+    def reads(self):
+        keys = list(self.sources.values())
+        if self.layer is not None and not self.writes_cache:
+            keys.append(("cache", self.layer))
+        return keys + [("parts",)] * (self.kind == "merge")
+
+    def writes(self):
+        keys = [k for k in (self.dst, self.q) if k]
+        if self.writes_cache:
+            keys.append(("cache", self.layer))
+        return keys + [("parts",)] * (self.kind == "attend")
+
+
+class Lowering:
+    """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
+
+    def __init__(self, graph, store, visible=False, keys=0):
+        self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, keys
+        self.tasks, self.made, self.widths = [], {}, {}
+        records = list(graph.records) if visible else fused(graph.records, store)
+        for record in records:
+            getattr(self, f"do_{record.kind}", self.do_plain)(record)
+
+    def add(self, task):
+        self.tasks.append(task)
+        if task.dst:
+            self.made[task.dst] = task
+            self.widths[task.dst] = task.width
+        return task
+
+    def task(self, r, kind=None, sources="abc", **more):
+        """A task for record `r`, which reads its inputs as a, b, c."""
+        named = dict(zip(sources, (("x", x.id) for x in r.inputs), strict=False))
+        return Task(kind or r.kind, r.name, r.out.width, r.out.wanted, ("x", r.out.id), named, where=r.where, **more)
+
+    def eight_bit(self, act):
+        """The key of a value's 8-bit copy: made with the value if its task can, else by a task of its own."""
+        key = ("q", act.id)
+        if key not in self.widths:
+            maker = self.made[("x", act.id)]
+            if maker.kind in QUANTIZING and not self.visible:
+                maker.q = key
+            else:
+                quantize = Task("quantize", f"{act.name}:q8", act.width, act.wanted, sources={"a": ("x", act.id)}, q=key)
+                self.add(quantize)
+            self.widths[key] = act.width
+        return key
+
+    def do_plain(self, r):
+        self.add(self.task(r))
+
+    def do_embed(self, r):
+        self.add(self.task(r, weight=r.attrs["weight"]))
+
+    def do_rms_norm(self, r):
+        self.add(self.task(r, n=(r.attrs["heads"],), f=(self.graph.h.eps,), weight=r.attrs["gain"]))
+
+    def do_scale(self, r):
+        self.add(self.task(r, f=(r.attrs["by"],)))
+
+    def do_act(self, r):
+        self.add(self.task(r, n=(ACTS[r.attrs["fn"]],)))
+
+    do_gated = do_act
+
+    def do_matmul(self, r):
+        x, weight = r.inputs[0], r.attrs["weight"]
+        task = self.task(r, sources=("raw", "c"), weight=weight)
+        if self.quantized(weight.tensor):
+            task.sources["raw"] = self.eight_bit(x)
+        self.add(task)
+
+    def do_gated_matmul(self, r):
+        task = Task(r.kind, r.name, r.out.width, r.out.wanted, where=r.where, q=("q", r.out.id))
+        task.sources, task.n = {"raw": self.eight_bit(r.inputs[0])}, (ACTS[r.attrs["fn"]],)
+        task.weight, task.other = r.attrs["gate"], r.attrs["up"]
+        self.widths[task.q] = task.width
+        self.add(task)
+
+    def do_angles(self, r):
+        self.add(self.task(r, f=(r.attrs["magnitude"],), frequencies=r.attrs["frequencies"]))
+
+    def do_rope(self, r):
+        heads = r.attrs["heads"]
+        self.add(self.task(r, n=(heads, r.out.width // heads, r.attrs["pairs"], int(r.attrs["neox"]))))
+
+    def do_attend(self, r):
+        q, *stored = (("x", x.id) for x in r.inputs)
+        layer, heads, window, scale = (r.attrs[x] for x in ("layer", "heads", "window", "scale"))
+        sources = dict(zip("abc", stored, strict=False))  # keys, values and, if keys are still to be rotated, angles
+        turn = r.attrs.get("pairs", 0), int(r.attrs.get("neox", 0))
+        self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
+        if self.visible:
+            return self.attend_visibly(r, q, layer, heads, window, scale)
+        n = (heads, None, window)  # None: parts at most, known when the cache is
+        self.add(self.task(r, "attend", n=n, f=(scale,), layer=layer)).sources = {"a": q}
+        self.add(self.task(r, "merge", n=n, layer=layer)).sources = {"a": ("x", r.out.id)}
+
+    def attend_visibly(self, r, q, layer, heads, window, scale):
+        scope, width, n = r.name.removesuffix("attn_z"), heads * self.keys, (heads, self.keys, window)
+        scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
+        self.add(Task("scores", f"{scope}attn_scores", width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
+        self.add(Task("softmax", f"{scope}attn_pattern", width, dst=pattern, sources={"a": scores}, n=n))
+        self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}
+
+
+def fused(records, store):
+    """Pairs of records that run as one: act(x) * y, both products of a gated MLP with it, product + residual, keys
+    rotated as they are stored.
+    """
+    readers = Counter(x.id for r in records for x in r.inputs)
+    makers = {r.out.id: r for r in records}
+    gone, result = set(), {}
+
+    def take(r, kind, inputs, attrs, *parts):
+        result[id(r)] = type(r)(kind, r.name, inputs, r.out, attrs, r.where)
+        gone.update(map(id, parts))
+
+    for r in records:
+        if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
+            gate, up = (single(x, "matmul", makers, readers) for x in (act.inputs[0], r.inputs[1]))
+            if gate and up and one_product(gate, up, store):
+                weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
+                take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)
+            else:
+                take(r, "gated", (act.inputs[0], r.inputs[1]), act.attrs, act)
+        elif r.kind == "add" and (product := single(r.inputs[1], "matmul", makers, readers)):
+            take(r, "matmul", (product.inputs[0], r.inputs[0]), product.attrs, product)
+        elif r.kind == "attend" and (turned := single(r.inputs[1], "rope", makers, readers)):
+            (q, _, v), (k, angles) = r.inputs, turned.inputs
+            take(r, "attend", (q, k, v, angles), r.attrs | turned.attrs | {"heads": r.attrs["heads"]}, turned)
+    return [result.get(id(r), r) for r in records if id(r) not in gone]
+
+
+def one_product(gate, up, store):
+    """Can gate and up run block by block, straight into 8 bits for a quantized reader?"""
+    weights = [r.attrs["weight"] for r in (gate, up)]
+    packed = all(store.packed(w.tensor) and store.quantized(w.tensor) and w.bias is None for w in weights)
+    return packed and gate.inputs[0] is up.inputs[0] and gate.out.width % 32 == 0
+
+
+def single(act, kind, makers, readers):
+    """The record of `kind` that makes a value nobody else reads."""
+    maker = makers.get(act.id)
+    return maker if maker and maker.kind == kind and readers[act.id] == 1 else None

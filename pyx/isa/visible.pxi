@@ -1,0 +1,78 @@
+# Attention in three visible steps, for whoever watches: scores, weights, mix. Rows are (heads, capacity); scores hold
+# the scale already.
+
+cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity, window; f: scale. Positions that may not be seen get -inf."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start, size = 2 if c.half else 4
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* q[1]
+    cdef const uint8_t* k
+    cdef float* y
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
+        while t >= step.run_start[run + 1]:
+            run += 1
+        q[0] = op.a + t * op.a_stride + h * c.k_dim
+        y = op.dst + t * op.dst_stride + <Py_ssize_t>h * capacity
+        at = 0
+        while at <= step.position[t]:
+            k = keys_at(c, page_of(c, step.run_seq[run], at), h // group) + at % PAGE * c.k_dim * size
+            if c.half:
+                scores(True, 1, q, k, c.k_dim, y + at)
+            else:
+                scores(False, 1, q, k, c.k_dim, y + at)
+            at += KEYS
+        start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
+        for i in range(capacity):
+            y[i] = y[i] * op.f[0] if start <= i <= step.position[t] else -INFINITY
+
+
+cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity. Rows of scores to weights."""
+    cdef int n = op.n[1], i
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* x
+    cdef float* y
+    cdef float top
+    cdef double sum
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        x = op.a + u // op.n[0] * op.a_stride + u % op.n[0] * n
+        y = op.dst + u // op.n[0] * op.dst_stride + u % op.n[0] * n
+        top, sum = x[0], 0
+        for i in range(n):
+            top = max(top, x[i])
+        for i in range(n):
+            y[i] = expf(x[i] - top)
+            sum += y[i]
+        for i in range(n):
+            y[i] = <float>(y[i] / sum)
+
+
+cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """n: heads, capacity. Weighted sums of values; dst rows are (heads, value_dim)."""
+    cdef const Cache* c = op.cache
+    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i
+    cdef Py_ssize_t lo, hi, u
+    cdef const float* x
+    cdef const uint8_t* v
+    cdef float out[MAX_HEAD + KEYS]
+    share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
+    for u in range(lo, hi):
+        t, h = <int>(u // op.n[0]), <int>(u % op.n[0])
+        while t >= step.run_start[run + 1]:
+            run += 1
+        x = op.a + t * op.a_stride + <Py_ssize_t>h * op.n[1]
+        memset(out, 0, sizeof(out))
+        at = 0
+        while at <= step.position[t]:
+            v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
+            if c.half:
+                mix(True, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+            else:
+                mix(False, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+            at += PAGE
+        for i in range(c.v_dim):
+            op.dst[t * op.dst_stride + h * c.v_dim + i] = out[i]
