@@ -14,7 +14,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-BASELINE = ("bpe", "cpu", "plan", "quants", "sampler", "walk")
+BASELINE = ("bpe", "cpu", "match", "plan", "probe", "quants", "sampler", "walk")
 X86, NEON = "#include <immintrin.h>\n", "#include <arm_neon.h>\n"
 AVX2 = "-mavx2 -mfma -mf16c -mbmi2"
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512"
@@ -32,7 +32,9 @@ ISAS = {  # name: (flags of gcc and clang, of MSVC, C that must compile with the
         NEON + "int32x4_t f(int32x4_t a, int8x16_t b) { return vdotq_s32(a, b, b); }",
     ),
 }
-COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+DEBUG = os.environ.get("LLAMA_GGUF_DEBUG_BUILD") == "1"
+COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]  # no hidden FMA: same bits everywhere
+COMMON += ["-g" if DEBUG else "-g0"]
 INLINE = ["-DCYTHON_INLINE=inline __attribute__((always_inline))", "-fno-semantic-interposition"]
 UNROLL = ["--param=max-completely-peeled-insns=4000", "--param=max-completely-peel-times=32"]
 OPENMP = {  # compiler: (compile flags, link flags), first that works
@@ -40,7 +42,6 @@ OPENMP = {  # compiler: (compile flags, link flags), first that works
     "msvc": [(["/openmp"], [])],
 }
 SHARED = "llama_gguf.engine._cyutility"  # Cython's memoryview code, once for all modules
-DEBUG = os.environ.get("LLAMA_GGUF_DEBUG_BUILD") == "1"
 DIRECTIVES = {"language_level": 3, "cdivision": True, "embedsignature": True}
 DIRECTIVES |= dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), DEBUG)
 DIRECTIVES |= {"freethreading_compatible": True}
@@ -113,8 +114,9 @@ class BuildEngine(build_ext):
             return True
         gnuc, msvc, program = ISAS[name]
         own = (msvc if self.kind == "msvc" else gnuc).split()
-        inline = INLINE if self.compiles("#ifndef __GNUC__\n#error\n#endif") else []
-        unroll = UNROLL if inline and self.compiles("#ifdef __clang__\n#error\n#endif") else []
+        gnu = own and self.compiles("#ifndef __GNUC__\n#error\n#endif")  # generic vectors are arrays: minutes to unroll
+        inline = INLINE if gnu else []
+        unroll = UNROLL if gnu and self.compiles("#ifdef __clang__\n#error\n#endif") else []
         ext.extra_compile_args = flags + inline + unroll + own
         return self.compiles(program, own)
 

@@ -96,6 +96,6 @@ cdef TypeRow type_row(int type_id) noexcept nogil:
     return TypeRow(0, 0, NULL)
 
 
-cdef deq_fn dequantizer(int type_id) noexcept nogil:
+cdef inline deq_fn dequantizer(int type_id) noexcept nogil:
     """The function that dequantizes rows of this type, NULL if there is no such type."""
     return type_row(type_id).dequantize

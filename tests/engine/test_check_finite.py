@@ -79,3 +79,17 @@ def test_the_first_of_many_is_found_by_any_number_of_threads():
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError):
         check_finite(np.zeros((2, 68), np.uint8), type_id("Q8_0"), 96)
+
+
+@pytest.mark.parametrize("at", [0, 511, 512, 1200])
+@pytest.mark.parametrize("name", ["F32", "F16", "BF16", "F64"])
+def test_long_rows_are_looked_at_to_the_end(name, at):
+    raw, n_cols = random_rows(name, 2, 1201)
+    blocks_of(raw, name)[1, at, -2:] = 0xFF
+    assert check_finite(raw, type_id(name), n_cols) == (1, at)
+
+
+def test_doubles_count_exactly_from_where_they_round_to_infinity():
+    least = 2.0**128 - 2.0**103
+    doubles = np.array([[np.nextafter(least, 0), -np.nextafter(least, 0), -least]])
+    assert check_finite(doubles.view(np.uint8), type_id("F64"), 3) == (0, 2)
