@@ -1,0 +1,100 @@
+"""From the command line to a loaded model: names, shared options, the prompt."""
+
+import os
+import select
+import stat
+import sys
+
+import click
+
+from llama_gguf.cli._output import note
+
+STDIN_PATIENCE = 0.5
+"""Seconds to wait for a pipe that may never be written, where -p already gives a prompt."""
+
+
+def resolve(name, **options):
+    """hub.resolve; what it picks, and from where, is told on stderr."""
+    from llama_gguf import hub
+    from llama_gguf.cli._log import log_on_stderr
+
+    with log_on_stderr():
+        return hub.resolve(name, **options)
+
+
+def open_model(name, **options):
+    """A llama_gguf.Model of any NAME."""
+    path = resolve(name)
+    from llama_gguf.cli._log import log_on_stderr
+    from llama_gguf.model import Model
+
+    with log_on_stderr():
+        return Model(path, **options)
+
+
+def options(*decorators):
+    """Several click options as one decorator, in the order they are given."""
+
+    def apply(function):
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+default_model = click.argument("model", default="smollm2")
+threads = click.option("-t", "--threads", type=click.IntRange(1), help="Default: all cores.")
+machine = options(
+    threads,
+    click.option("-c", "--ctx", type=click.IntRange(1), help="Context size, default the model's."),
+)
+sampling = options(
+    click.option(
+        "--temperature", "--temp", default=0.0, type=click.FloatRange(0), show_default="0: greedy"
+    ),
+    click.option("--top-k", default=40, type=click.IntRange(0), show_default=True),
+    click.option("--top-p", default=0.95, type=click.FloatRange(0, 1), show_default=True),
+    click.option("--min-p", default=0.05, type=click.FloatRange(0, 1), show_default=True),
+    click.option(
+        "--repeat-penalty",
+        default=1.0,
+        type=click.FloatRange(0, min_open=True),
+        show_default="1: none",
+    ),
+    click.option("-s", "--seed", type=click.IntRange(0, 2**64 - 1), help="Same seed, same text."),
+    click.option("--stop", multiple=True, metavar="TEXT", help="End before TEXT; may be repeated."),
+)
+verbose = click.option("-v", "--verbose", is_flag=True, help="Timings on stderr.")
+
+
+def read_prompt(prompt):
+    """-p and stdin joined: `-p -` or no -p reads stdin, piped text follows a given -p."""
+    if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
+        return _stdin_text()
+    if prompt is None:
+        raise click.UsageError("give a prompt with -p, or pipe text in (or use `llama-gguf chat`)")
+    piped = _stdin_text() if _stdin_has_text() else ""
+    return f"{prompt}\n{piped}" if piped else prompt
+
+
+def _stdin_text():
+    """All of stdin less one final newline, which is the shell's and not the text's."""
+    return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+
+
+def _stdin_has_text():
+    """Whether stdin is a file or a pipe that holds something; a silent pipe is not waited for."""
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or a test's own stream
+        return bool(sys.stdin) and not sys.stdin.isatty()
+    if stat.S_ISREG(mode) or (sys.platform == "win32" and stat.S_ISFIFO(mode)):
+        return True
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return False
+    ready, _, _ = select.select([descriptor], [], [], STDIN_PATIENCE)
+    if not ready:
+        note("stdin is an open pipe with nothing in it; using -p alone (-p - waits for it)")
+    return bool(ready)
