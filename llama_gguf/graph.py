@@ -22,14 +22,29 @@ class Act:
     wanted: bool = False
     name: str = ""
     value: object = None  # the numbers, when a reference evaluates at once
+    tensor: str = ""  # of the file, whose shape gave the width: for error messages
 
     def __add__(self, other):
+        self._match(other)
         return self.graph.emit("add", self, other, width=self.width)
 
     def __mul__(self, other):
         if isinstance(other, Act):
+            self._match(other)
             return self.graph.emit("mul", self, other, width=self.width)
         return self.graph.emit("scale", self, width=self.width, by=float(other))
+
+    def _match(self, other):
+        if self.width != other.width:
+            raise wrong(
+                other.tensor or self.tensor,
+                f"gives {other.width} values where {self.name} has {self.width}",
+            )
+
+    def need_heads(self, heads, dim):
+        """Check that this value is `heads` heads of `dim` values."""
+        if self.width != heads * dim:
+            raise wrong(self.tensor, f"gives {self.width} values, but {heads} heads of {dim} are {heads * dim}")
 
 
 @dataclass(slots=True, eq=False)
@@ -42,13 +57,46 @@ class Weight:
     bias: object = None
 
     def __matmul__(self, x):
-        rows, cols = self.tensor.shape
+        return self.times(x, self.name)
+
+    def precise(self, x, name=None):
+        """The product on activations of 16 bits instead of 8, where they are quantized at all."""
+        return self.times(x, name or self.name, terms=2)
+
+    def times(self, x, name, terms=1):
+        """The product under a name of its own; `terms` of 8 bits make the activations."""
+        rows, cols = self.matrix("matmul")
         if cols != x.width:
-            raise ModelError(
-                f"tensor {self.tensor.name} takes {cols} values, but its input {x.name} has {x.width}",
-                tensor=self.tensor.name,
-            )
-        return self.graph.emit("matmul", x, width=rows, name=self.name, weight=self)
+            raise wrong(self.tensor.name, f"takes {cols} values, but its input {x.name} has {x.width}")
+        if self.bias is not None:
+            need(self.bias, "bias", (rows,))
+        return self.graph.emit("matmul", x, width=rows, name=name, weight=self, terms=terms)
+
+    def matrix(self, role):
+        """(rows, cols), or ModelError."""
+        if len(self.tensor.shape) != 2:
+            raise wrong(self.tensor.name, f"has shape {self.tensor.shape}, but a matrix is expected")
+        need(self.tensor, role, self.tensor.shape)
+        return self.tensor.shape
+
+    def vector(self, size):
+        """Check that this is a vector of `size` values and has no bias."""
+        need(self.tensor, "norm", (size,))
+        if self.bias is not None:
+            raise wrong(self.bias.name, "is not part of this kind of norm; the file is some other structure")
+
+
+def need(tensor, role, shape):
+    """ModelError unless a tensor has this shape and a type that can serve in this role."""
+    if tuple(tensor.shape) != tuple(shape):
+        raise wrong(tensor.name, f"has shape {tensor.shape}, but {shape} is expected")
+    if role not in tensor.type.roles:
+        raise wrong(tensor.name, f"is {tensor.type.name}, a type that cannot serve as {role}")
+
+
+def wrong(tensor, message):
+    """A ModelError about a tensor, to raise."""
+    return ModelError(f"tensor {tensor} {message}", tensor=tensor)
 
 
 class Weights:
@@ -121,6 +169,8 @@ class Graph:
         if wanted is None:
             wanted = any(x.wanted for x in inputs)
         out = Act(self, self.count, width, wanted, self.unique(name or f"{self.scope}{kind}"))
+        source = attrs.get("weight")
+        out.tensor = source.tensor.name if source else inputs[0].tensor if inputs else ""
         self.count += 1
         self.names[out.name] = out
         branch = kind == "add" and inputs[0].id in self.stream
@@ -179,13 +229,19 @@ def trace(graph, module, weights, layers=None):
         return graph.emit("copy", x, width=h.width, name="residual_out")
     x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
     logits = module.head(weights, x, h)
+    rows = weights.token_embd.matrix("embedding")[0]
+    if logits.width != rows:
+        raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")
     graph.alias("logits", logits)
     return logits
 
 
 def embedded(graph, module, weights):
-    table = weights.token_embd
-    x = graph.emit("embed", width=table.tensor.shape[1], name="token_embd", weight=table)
+    table, width = weights.token_embd, graph.h.width
+    need(table.tensor, "embedding", (table.matrix("embedding")[0], width))
+    if table.bias is not None:
+        raise wrong(table.bias.name, "is not part of an embedding; the file is some other structure")
+    x = graph.emit("embed", width=width, name="token_embd", weight=table)
     return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
 
 

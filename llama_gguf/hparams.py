@@ -8,7 +8,8 @@ import numpy as np
 
 from .errors import ModelError
 
-LAYERS, HEADS, WIDTH = 1024, 4096, 1 << 20  # more than any model has
+LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
+"""More than any model has."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class HParams:
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def __getattr__(self, name):
+        if name.startswith("_") or name == "extra":  # copying asks before `extra` is there
+            raise AttributeError(name)
         return getattr(self.extra, name)
 
 
@@ -93,16 +96,17 @@ def read(meta, module, tensors):
         raise meta.error(".attention.head_count_kv", f"is {kv_heads}, which does not divide {heads} heads")
     head_dim = head_width(meta, ".attention.key_length", width, heads)
     refuse_experts(meta)
+    check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
         layers=layers,
-        context=meta.int(".context_length", lo=1),
+        context=meta.int(".context_length", lo=1, hi=CONTEXT),
         width=width,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
         value_dim=head_width(meta, ".attention.value_length", width, heads),
-        attention_scale=meta.float(".attention.scale", 0.0) or head_dim**-0.5,
+        attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or head_dim**-0.5,
         eps=epsilon(meta),
         rope=rope(meta, own.pop("rope", None), head_dim, tensors),
         extra=SimpleNamespace(**own),
@@ -129,6 +133,16 @@ def refuse_experts(meta):
         raise meta.error(".expert_count", "is not 0, but mixtures of experts are not supported for it yet")
 
 
+def check_vocabulary(meta, tensors):
+    """One row of the embedding for each token: an id beyond it would read another tensor."""
+    meta.int(".vocab_size", 1, lo=1, hi=VOCABULARY)
+    tokens, table = meta.get("tokenizer.ggml.tokens"), tensors.get("token_embd.weight")
+    if tokens is not None and table is not None and len(tokens) != table.shape[0]:
+        raise meta.error(
+            "tokenizer.ggml.tokens", f"has {len(tokens)} tokens, but token_embd.weight has {table.shape[0]} rows"
+        )
+
+
 def rope(meta, kind, head_dim, tensors):
     """The Rope that the metadata (and rope_freqs.weight) describe; None for models without."""
     if kind is None:
@@ -141,7 +155,7 @@ def rope(meta, kind, head_dim, tensors):
     return Rope(
         kind=kind,
         dim=dim,
-        base=meta.float(".rope.freq_base", 10000.0, above=0.0),
+        base=meta.float(".rope.freq_base", 10000.0, above=1.0),
         scaling=scaling,
         factor=factor,
         original_context=meta.int(".rope.scaling.original_context_length", meta.int(".context_length"), lo=1),

@@ -1,7 +1,7 @@
 """From the records of a graph to tasks, records as the engine runs them: pairs fused, 8-bit copies added.
 
-Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit copy, ("cache", layer) and ("parts",) what
-attention writes.
+Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit copy and ("qq", id) one of two terms,
+("cache", layer) and ("parts",) what attention writes.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ class Task:
     other: object = None  # Weight of up, where `weight` is gate
     layer: int = None  # whose cache it uses
     writes_cache: bool = False
+    terms: int = 1  # 8-bit rows for one row of activations, made or read
     frequencies: object = None
     where: str = ""
     barrier: bool = True
@@ -50,6 +51,10 @@ class Lowering:
         self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, keys
         self.tasks, self.made, self.widths = [], {}, {}
         records = list(graph.records) if visible else fused(graph.records, store)
+        self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
+        for r in records:
+            if r.kind in ("matmul", "gated_matmul"):
+                self.terms[r.inputs[0].id] = max(self.terms.get(r.inputs[0].id, 1), r.attrs.get("terms", 1))
         for record in records:
             getattr(self, f"do_{record.kind}", self.do_plain)(record)
 
@@ -67,14 +72,15 @@ class Lowering:
 
     def eight_bit(self, act):
         """The key of a value's 8-bit copy: made with the value if its task can, else by a task of its own."""
-        key = ("q", act.id)
+        terms = self.terms[act.id]
+        key = ("q" * terms, act.id)
         if key not in self.widths:
             maker = self.made[("x", act.id)]
             if maker.kind in QUANTIZING and not self.visible:
-                maker.q = key
+                maker.q, maker.terms = key, terms
             else:
-                quantize = Task("quantize", f"{act.name}:q8", act.width, act.wanted, sources={"a": ("x", act.id)}, q=key)
-                self.add(quantize)
+                name, source = f"{act.name}:q{8 * terms}", {"a": ("x", act.id)}
+                self.add(Task("quantize", name, act.width, act.wanted, sources=source, q=key, terms=terms))
             self.widths[key] = act.width
         return key
 
@@ -96,10 +102,9 @@ class Lowering:
     do_gated = do_act
 
     def do_matmul(self, r):
-        x, weight = r.inputs[0], r.attrs["weight"]
-        task = self.task(r, sources=("raw", "c"), weight=weight)
-        if self.quantized(weight.tensor):
-            task.sources["raw"] = self.eight_bit(x)
+        task = self.task(r, sources=("raw", "c"), weight=r.attrs["weight"])
+        if self.quantized(task.weight.tensor):
+            task.sources["raw"], task.terms = self.eight_bit(r.inputs[0]), r.attrs["terms"]
         self.add(task)
 
     def do_gated_matmul(self, r):
@@ -131,8 +136,8 @@ class Lowering:
     def attend_visibly(self, r, q, layer, heads, window, scale):
         scope, width, n = r.name.removesuffix("attn_z"), heads * self.keys, (heads, self.keys, window)
         scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
-        self.add(Task("scores", f"{scope}attn_scores", width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
-        self.add(Task("softmax", f"{scope}attn_pattern", width, dst=pattern, sources={"a": scores}, n=n))
+        self.add(Task("scores", scores[1], width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
+        self.add(Task("softmax", pattern[1], width, dst=pattern, sources={"a": scores}, n=n))
         self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}
 
 
@@ -142,6 +147,7 @@ def fused(records, store):
     """
     readers = Counter(x.id for r in records for x in r.inputs)
     makers = {r.out.id: r for r in records}
+    users = {r.out.id: [n for n in records if r.out in n.inputs] for r in records if r.kind == "mul"}
     gone, result = set(), {}
 
     def take(r, kind, inputs, attrs, *parts):
@@ -151,7 +157,8 @@ def fused(records, store):
     for r in records:
         if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
             gate, up = (single(x, "matmul", makers, readers) for x in (act.inputs[0], r.inputs[1]))
-            if gate and up and one_product(gate, up, store):
+            readers8 = all(n.kind == "matmul" and store.quantized(n.attrs["weight"].tensor) for n in users[r.out.id])
+            if gate and up and readers8 and one_product(gate, up, store):
                 weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
                 take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)
             else:
@@ -165,7 +172,7 @@ def fused(records, store):
 
 
 def one_product(gate, up, store):
-    """Can gate and up run block by block, straight into 8 bits for a quantized reader?"""
+    """Can gate and up run block by block, straight into 8 bits?"""
     weights = [r.attrs["weight"] for r in (gate, up)]
     packed = all(store.packed(w.tensor) and store.quantized(w.tensor) and w.bias is None for w in weights)
     return packed and gate.inputs[0] is up.inputs[0] and gate.out.width % 32 == 0

@@ -38,7 +38,9 @@ class Model:
                 self._open_weights(n_ctx, repack, check_tensors)
         except BaseException as error:
             self.file.close()
-            raise self._located(error) if isinstance(error, ModelError) else error
+            if isinstance(error, ModelError):
+                raise self._located(error) from error
+            raise
 
     @classmethod
     def from_pretrained(cls, name, *, file=None, quant=None, **options):
@@ -136,7 +138,7 @@ class Model:
     # running
 
     def session(self, n_ctx=None, n_seq=1, kv_type=None, layers=None):
-        """A new Session: sequences of its own, sharing the weights. `layers`: a range of blocks, for part of a model."""
+        """A new Session: sequences of its own on shared weights. `layers`: a range of blocks, for part of a model."""
         from .session import Session
 
         self._need_weights()
@@ -176,7 +178,10 @@ class Model:
         return Trace(self, self.ids(text_or_ids), names)
 
     def generate(self, text_or_ids, **options):
-        """Continue a text: a Result. Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop."""
+        """Continue a text: a Result.
+
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
+        """
         return generation.collect(self.stream(text_or_ids, **options))
 
     def stream(self, text_or_ids, **options):
@@ -189,7 +194,8 @@ class Model:
 
     def stream_chat(self, messages, **options):
         text = self.chat_template.render(messages)
-        return self.stream(self.tokenizer.encode(text, bos=not text.startswith(self._bos_text()), special=True), **options)
+        bos = not text.startswith(self._bos_text())
+        return self.stream(self.tokenizer.encode(text, bos=bos, special=True), **options)
 
     def _bos_text(self):
         """Templates that write the begin token themselves do not get a second one."""
@@ -197,7 +203,7 @@ class Model:
         return "\0" if bos is None or not self.tokenizer.add_bos else self.tokenizer.piece(bos).decode()
 
     def bench_ops(self, n_prompt=0, n_decode=16):
-        """Seconds of each record over n_decode tokens (or one prompt of n_prompt): [(name, kind, seconds)], in order."""
+        """Seconds of each record over n_decode tokens, or one prompt of n_prompt: [(name, kind, seconds)]."""
         session = self.session(n_ctx=max(n_prompt, n_decode) + 1)
         session.forward([0])
         session.planned.plan.time(True)

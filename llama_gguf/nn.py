@@ -3,13 +3,13 @@
 Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
 """
 
-import numpy as np
-
 from .graph import CacheSpec
 
 
 def rms_norm(x, w, heads=1):
     """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several."""
+    w.vector(x.width // heads)
+    x.need_heads(heads, x.width // heads)
     return x.graph.emit("rms_norm", x, width=x.width, name=w.name, gain=w, heads=heads)
 
 
@@ -32,6 +32,7 @@ def gated_mlp(w, x, act):
 def rope(x, h, heads):
     """Rotate pairs of each head by position * frequency (RoFormer, arXiv 2104.09864), as h.rope says."""
     g, r = x.graph, h.rope
+    x.need_heads(heads, max(x.width // heads, r.dim))
     if r.key not in g.shared:
         g.shared[r.key] = g.emit(
             "angles", width=r.dim, name=f"rope.{len(g.shared)}", frequencies=r.frequencies(), magnitude=r.magnitude
@@ -45,6 +46,9 @@ def rope(x, h, heads):
 def attend(q, k, v, h, layer, *, scale=None, window=0):
     """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back."""
     g = q.graph
+    q.need_heads(h.heads, h.head_dim)
+    k.need_heads(h.kv_heads, h.head_dim)
+    v.need_heads(h.kv_heads, h.value_dim)
     g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0))
     return g.emit(
         "attend",
@@ -62,7 +66,7 @@ def attend(q, k, v, h, layer, *, scale=None, window=0):
 
 def attention(w, x, h, layer, **how):
     """Project, norm heads if the file has such norms, rotate, attend, project back."""
-    q, k, v = w.attn_q @ x, w.attn_k @ x, w.attn_v @ x
+    q, k, v = w.attn_q @ x, w.attn_k @ x, w.attn_v.precise(x)
     if "attn_q_norm" in w:
         q, k = rms_norm(q, w.attn_q_norm, h.heads), rms_norm(k, w.attn_k_norm, h.kv_heads)
     q, k = rope(q, h, h.heads), rope(k, h, h.kv_heads)
@@ -70,11 +74,9 @@ def attention(w, x, h, layer, **how):
 
 
 def output(w, x):
-    """Logits, by the output matrix or, where the file has none, by the embedding (tied)."""
+    """Logits, by the output matrix or, where the file has none, by the embedding (tied).
+
+    Errors made here are not softened by anything after, and few rows pass: activations get 16 bits.
+    """
     head = w.output if "output" in w else w.token_embd
-    return x.graph.emit("matmul", x, width=head.tensor.shape[0], name="output", weight=head)
-
-
-def yarn_ramp(low, high, n):
-    """0 below `low`, 1 above `high`, linear between, for pair numbers 0 ... n - 1."""
-    return np.clip((np.arange(n) - low) / max(0.001, high - low), 0, 1)
+    return head.precise(x, "output")

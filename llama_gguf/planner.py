@@ -18,8 +18,8 @@ def floats(width):
 
 
 def row_floats(key, width):
-    """Room of one row of a buffer, in floats."""
-    return floats(width) if key[0] == "x" else floats((width + width // 32 * 16) // 4)
+    """Room of one row of a buffer, in floats; a term of an 8-bit copy is codes and a Scale for each 32."""
+    return floats(width) if key[0] == "x" else floats(len(key[0]) * (width + width // 32 * 16) // 4)
 
 
 def arrange(tasks, widths):
@@ -45,7 +45,7 @@ def arrange(tasks, widths):
 
 
 def place_barriers(tasks, offsets, widths):
-    """A task waits for the team only if it touches what another one wrote, or writes what one read, since the last wait."""
+    """A task waits for the team only if it touches what another wrote, or writes what one read, since the last wait."""
 
     def span(key):
         if key in offsets:
@@ -99,7 +99,7 @@ class Planned:
         self.query_room = self.threads_room(self.caches.widest_value() * ROOM + ROOM * (2 + engine.PAGE_SIZE))
         self.parts = self.split_room()
         for t in self.tasks:
-            self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, f=t.f, **self.fields(t))
+            self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))
         inputs = [i for i, t in enumerate(self.tasks) if t.kind == "input"]
         self.plan.set_ends(inputs[0] if inputs else -1, len(self.tasks) - 1)
 
@@ -123,7 +123,7 @@ class Planned:
         if key is None:
             return 0, 0
         size = row_floats(key, self.widths[key])
-        return address(self.arena) + 4 * self.offsets[key] * self.capacity, size * (4 if key[0] == "q" else 1)
+        return address(self.arena) + 4 * self.offsets[key] * self.capacity, size * (1 if key[0] == "x" else 4)
 
     def fields(self, t):
         """The keyword arguments of Plan.add that depend on the kind."""
@@ -147,7 +147,7 @@ class Planned:
         return found
 
     def product(self, t, raw):
-        strided = raw if t.sources["raw"][0] == "q" else (raw[0], raw[1] * 4)
+        strided = raw if t.sources["raw"][0] != "x" else (raw[0], raw[1] * 4)
         bias = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
         number = self.matrix_ids
         found = {"raw": strided, "matrix": number[t.weight.tensor.name], "bias": bias, "scratch": self.room}

@@ -182,7 +182,7 @@ cdef class Plan:
         self.n_caches += 1
         return self.n_caches - 1
 
-    def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, tuple n=(), tuple f=(), dst=(0, 0),
+    def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, int terms=1, tuple n=(), tuple f=(), dst=(0, 0),
             a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1,
             int other=-1, int cache=-1, scratch=(0, 0), int expand=-1):
         """One record; buffers are (address, stride), strides in floats (bytes for q and raw)."""
@@ -194,6 +194,7 @@ cdef class Plan:
         op = &self.ops[self.n_ops]
         memset(op, 0, sizeof(Op))
         op.run, op.barrier, op.wanted, op.width = self.kernels.ops[<int>KINDS[kind]], barrier, wanted, width
+        op.terms = terms
         for i, value in enumerate(n):
             op.n[<int>i] = value
         for i, value in enumerate(f):

@@ -58,6 +58,7 @@ cdef struct Op:          # one record of a plan, bound to its buffers
     int barrier              # wait for the team before this record
     int wanted               # rows: 0 one per token, 1 one per wanted row of logits
     int width                # floats of one row of dst
+    int terms                # 8-bit rows that make or read one row of activations: 1, or 2 for 16 bits
     int n[8]                 # small integers: heads, dimensions, ... (see ops.pxi)
     float f[4]               # small numbers: eps, scale, ...
     float* dst

@@ -1,6 +1,7 @@
 """Llama 1 to 3, and what is shaped like it (Mistral, SmolLM, TinyLlama, Yi): the baseline that others depart from.
 
-Pre-norm residual blocks, rotary positions on neighbouring pairs, grouped queries, SwiGLU (arXiv 2302.13971, 2407.21783).
+Pre-norm residual blocks, rotary positions on neighbouring pairs, grouped queries, SwiGLU
+(arXiv 2302.13971, 2407.21783).
 """
 
 from ..nn import attention, gated_mlp, output, rms_norm, silu

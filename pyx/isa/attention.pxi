@@ -336,4 +336,4 @@ cdef void op_merge(const Op* op, const Step* step, int tid, int team) noexcept n
             for i in range(c.v_dim):
                 y[i] /= sum
         if op.q != NULL:
-            quantize_blocks(op.dst + t * op.dst_stride, op.q + t * op.q_stride, op.width, 0, op.width // BLOCK)
+            leave_copy(op, op.dst + t * op.dst_stride, t, 0, op.width // BLOCK)

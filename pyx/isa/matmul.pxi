@@ -1,8 +1,11 @@
 # Products with weights: a thread takes some panels and all tokens, in chunks that stay in its cache.
 
-cdef inline void finish(const Op* op, const float* y, Py_ssize_t t, int row, int tokens) noexcept nogil:
-    """Add bias and residual to a tile (tokens, LANES) and store it."""
+cdef inline void finish(const Op* op, float* y, Py_ssize_t t, int row, int tokens, int terms) noexcept nogil:
+    """Add up the terms of a tile (tokens * terms, LANES), add bias and residual, store it."""
     cdef int k, i, left = min(<int>LANES, op.matrix.rows - row)
+    if terms == 2:
+        for k in range(tokens):
+            vf_store(y + k * LANES, vf_add(vf_load(y + 2 * k * LANES), vf_load(y + (2 * k + 1) * LANES)))
     cdef float* dst
     cdef const float* rest
     cdef vf v
@@ -46,9 +49,9 @@ cdef inline int chunk_of(const Op* op, int tokens) noexcept nogil:
 
 
 cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """dst = matrix @ raw (+ bias) (+ c); raw holds 8-bit or float activations."""
+    """dst = matrix @ raw (+ bias) (+ c); raw holds float activations, or 8-bit ones in terms."""
     cdef const Matrix* m = op.matrix
-    cdef int tokens = rows_of(op, step), chunk = chunk_of(op, tokens), t0 = 0, t, n
+    cdef int tokens = rows_of(op, step), chunk = chunk_of(op, tokens), t0 = 0, t, n, terms = op.terms
     cdef Py_ssize_t lo, hi, p
     cdef const uint8_t* panel
     cdef float y[TILE * LANES]
@@ -58,9 +61,9 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
             panel = panel_of(m, p, <uint8_t*>(op.scratch + tid * op.scratch_stride))
             t = t0
             while t < min(tokens, t0 + chunk):
-                n = min(<int>TILE, min(tokens, t0 + chunk) - t)
-                m.tile(panel, m.cols, op.raw + t * op.raw_stride, op.raw_stride, n, y)
-                finish(op, y, t, <int>p * LANES, n)
+                n = min(<int>TILE // terms, min(tokens, t0 + chunk) - t)
+                m.tile(panel, m.cols, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, y)
+                finish(op, y, t, <int>p * LANES, n, terms)
                 t += n
         t0 += chunk
 

@@ -73,14 +73,32 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
         scale[b].sum = scale[b].d * (low + high)
 
 
+cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* second, int width, Py_ssize_t b) noexcept nogil:
+    """What 8 bits left over of block b, in 8 bits again: the two rows together are good to 16."""
+    cdef float rest[BLOCK]
+    cdef float d = (<const Scale*>(row + width))[b].d
+    cdef int i
+    for i in range(BLOCK // LANES):
+        vf_store(rest + i * LANES, vf_sub(vf_load(x + b * BLOCK + i * LANES),
+                                          vf_mul(vf_set1(d), vf_load_i8(row + b * BLOCK + i * LANES))))
+    quantize_blocks(rest - b * BLOCK, second, width, b, b + 1)
+
+
+cdef inline void leave_copy(const Op* op, const float* x, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """The 8-bit copy of some blocks of row t, in as many terms as wanted."""
+    cdef uint8_t* row = op.q + t * op.q_stride
+    cdef Py_ssize_t b
+    quantize_blocks(x, row, op.width, first, last)
+    if op.terms == 2:
+        for b in range(first, last):
+            quantize_rest(x, row, row + op.q_stride // 2, op.width, b)
+
+
 cdef void op_quantize(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    cdef Py_ssize_t blocks = op.width // BLOCK, lo, hi, t, first, last
+    cdef Py_ssize_t blocks = op.width // BLOCK, lo, hi, u
     share(rows_of(op, step) * blocks, tid, team, &lo, &hi)
-    while lo < hi:
-        t, first = lo // blocks, lo % blocks
-        last = min(blocks, first + hi - lo)
-        quantize_blocks(op.a + t * op.a_stride, op.q + t * op.q_stride, op.width, first, last)
-        lo += last - first
+    for u in range(lo, hi):
+        leave_copy(op, op.a + u // blocks * op.a_stride, u // blocks, u % blocks, u % blocks + 1)
 
 
 cdef void op_embed(const Op* op, const Step* step, int tid, int team) noexcept nogil:
@@ -139,7 +157,7 @@ cdef void op_rms_norm(const Op* op, const Step* step, int tid, int team) noexcep
         for h in range(heads):
             rms_row(op.a + t * op.a_stride + h * size, op.gain, y + h * size, size, op.f[0])
         if op.q != NULL:
-            quantize_blocks(y, op.q + t * op.q_stride, op.width, 0, op.width // BLOCK)
+            leave_copy(op, y, t, 0, op.width // BLOCK)
 
 
 cdef inline vf activate(int kind, vf x) noexcept nogil:
@@ -182,7 +200,7 @@ cdef inline void elementwise(int what, const Op* op, const Step* step, int tid, 
             vf_store(y + i, v)
             i += LANES
         if op.q != NULL:
-            quantize_blocks(y, op.q + t * op.q_stride, op.width, at // BLOCK, at // BLOCK + 1)
+            leave_copy(op, y, t, at // BLOCK, at // BLOCK + 1)
 
 
 cdef void op_add(const Op* op, const Step* step, int tid, int team) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The vocabulary of kernel bodies in NEON, with dot products where the compiler has them: two registers, eight lanes."""
+"""The vocabulary of kernel bodies in NEON, with dot products where the compiler has them: eight lanes."""
 cdef extern from * nogil:
     """
     #include <arm_neon.h>
@@ -39,7 +39,8 @@ cdef extern from * nogil:
         vst1q_u16((uint16_t *)p, vreinterpretq_u16_f16(vcombine_f16(vcvt_f16_f32(a.val[0]), vcvt_f16_f32(a.val[1])))); }
     static inline vf vf_load_bf16(const void *p) {
         uint16x8_t h = vld1q_u16((const uint16_t *)p);
-        return BOTH(vf, vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)), vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16))); }
+        return BOTH(vf, vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(h), 16)),
+            vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(h), 16))); }
     static inline vf vf_load_u8(const void *p) {
         uint16x8_t h = vmovl_u8(vld1_u8((const uint8_t *)p));
         return BOTH(vf, vcvtq_f32_u32(vmovl_u16(vget_low_u16(h))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(h)))); }
@@ -73,7 +74,8 @@ cdef extern from * nogil:
     }
     static inline vs vs_dot(vs s, vu u, const void *x) {
         int8x16_t b = four(x);
-        return BOTH(vs, dot4(s.val[0], vreinterpretq_s8_u8(u.val[0]), b), dot4(s.val[1], vreinterpretq_s8_u8(u.val[1]), b)); }
+        return BOTH(vs, dot4(s.val[0], vreinterpretq_s8_u8(u.val[0]), b), dot4(s.val[1],
+            vreinterpretq_s8_u8(u.val[1]), b)); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
     static inline vf vi_float(vi a) { return BOTH(vf, vcvtq_f32_s32(a.val[0]), vcvtq_f32_s32(a.val[1])); }
     #define vs_float(s) vi_float(s)

@@ -1,0 +1,16 @@
+"""One row of logits to one token."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Picker:
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    state: int
+
+    def __init__(
+        self, temperature: float, top_k: int, top_p: float, min_p: float, seed: int
+    ) -> None: ...
+    def pick(self, row: NDArray[np.float32]) -> int: ...
