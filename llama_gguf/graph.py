@@ -16,7 +16,7 @@ _OWN = {str(Path(__file__)), str(Path(__file__).with_name("nn.py"))}
 class Act:
     """A value of the forward pass: `width` floats for each token (or each wanted row of logits)."""
 
-    graph: object
+    graph: object = field(repr=False)
     id: int
     width: int
     wanted: bool = False
@@ -51,7 +51,7 @@ class Act:
 class Weight:
     """A tensor of the file, (rows, cols) if it multiplies; `bias` is its tensor or None."""
 
-    graph: object
+    graph: object = field(repr=False)
     name: str  # without ".weight": the name of the value it makes
     tensor: object
     bias: object = None

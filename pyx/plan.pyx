@@ -182,8 +182,8 @@ cdef class Plan:
         self.n_caches += 1
         return self.n_caches - 1
 
-    def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, int terms=1, tuple n=(), tuple f=(), dst=(0, 0),
-            a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1,
+    def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, int terms=1, tuple n=(), tuple f=(),
+            dst=(0, 0), a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1,
             int other=-1, int cache=-1, scratch=(0, 0), int expand=-1):
         """One record; buffers are (address, stride), strides in floats (bytes for q and raw)."""
         cdef Op* grown = <Op*>realloc(self.ops, (self.n_ops + 1) * sizeof(Op))

@@ -73,7 +73,8 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
         scale[b].sum = scale[b].d * (low + high)
 
 
-cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* second, int width, Py_ssize_t b) noexcept nogil:
+cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* second, int width,
+                               Py_ssize_t b) noexcept nogil:
     """What 8 bits left over of block b, in 8 bits again: the two rows together are good to 16."""
     cdef float rest[BLOCK]
     cdef float d = (<const Scale*>(row + width))[b].d
@@ -84,7 +85,8 @@ cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* seco
     quantize_blocks(rest - b * BLOCK, second, width, b, b + 1)
 
 
-cdef inline void leave_copy(const Op* op, const float* x, Py_ssize_t t, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+cdef inline void leave_copy(const Op* op, const float* x, Py_ssize_t t, Py_ssize_t first,
+                            Py_ssize_t last) noexcept nogil:
     """The 8-bit copy of some blocks of row t, in as many terms as wanted."""
     cdef uint8_t* row = op.q + t * op.q_stride
     cdef Py_ssize_t b
