@@ -19,6 +19,8 @@ class KVCache:
     def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1):
         if kv_type not in SIZES:
             raise ValueError(f"kv_type is one of {', '.join(SIZES)}, not {kv_type!r}")
+        if n_ctx < 1 or n_seq < 1:
+            raise ValueError(f"a session needs room for a position and a sequence, not n_ctx={n_ctx}, n_seq={n_seq}")
         self.specs, self.n_ctx, self.n_seq, self.kv_type = specs, n_ctx, n_seq, kv_type
         self.lengths = [0] * n_seq
         self._rings = {w: Ring(n_ctx if not w else min(n_ctx, w + batch), n_seq) for w in self._windows()}

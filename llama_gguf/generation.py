@@ -83,32 +83,43 @@ def stream(
 
 
 def _stream(model, session, ids, sampler, max_tokens, stop):
+    me, history, text, eog = object(), list(ids), model.tokenizer.stream(), model.tokenizer.eog
+    begin = time.perf_counter()
+    logits = extend(session, me, history)
+    prompt_seconds = time.perf_counter() - begin
+    begin, reason, stopped = time.perf_counter(), "length", False
+    for n in range(max_tokens):
+        if n:
+            logits = extend(session, me, history)
+        token = sampler.sample(logits[0], history)
+        if token in eog:
+            reason = "stop"
+            break
+        history.append(token)
+        shown, stopped = stop.push(text.push(token))
+        yield Chunk(shown, token, None, len(ids), prompt_seconds, time.perf_counter() - begin)
+        if stopped:
+            reason = "stop"
+            break
+        if len(history) > session.n_ctx:
+            reason = "context"
+            break
+    rest = "" if stopped else stop.push(text.flush())[0] + stop.held
+    yield Chunk(rest, None, reason, len(ids), prompt_seconds, time.perf_counter() - begin)
+
+
+def extend(session, me, history):
+    """Logits after `history`, all but whose last token stand in the session, unless somebody else used it meanwhile.
+
+    No lock is held between chunks: whoever reads a stream may take his time, use the model, or go to another thread.
+    """
     with session.lock:
-        session.reset()
-        begin = time.perf_counter()
-        logits = session.forward(ids)
-        prompt_seconds = time.perf_counter() - begin
-        history, text, eog = list(ids), model.tokenizer.stream(), model.tokenizer.eog
-        begin, reason = time.perf_counter(), "length"
-        shown, stopped, token = "", False, None
-        for n in range(max_tokens):
-            if n:
-                logits = session.forward([token])
-            token = sampler.sample(logits[0], history)
-            if token in eog:
-                reason = "stop"
-                break
-            history.append(token)
-            shown, stopped = stop.push(text.push(token))
-            yield Chunk(shown, token, None, len(ids), prompt_seconds, time.perf_counter() - begin)
-            if stopped:
-                reason = "stop"
-                break
-            if len(session) >= session.n_ctx:
-                reason = "context"
-                break
-        rest = "" if stopped else stop.push(text.flush())[0] + stop.held
-        yield Chunk(rest, None, reason, len(ids), prompt_seconds, time.perf_counter() - begin)
+        if session.owner is not me:
+            session.reset()
+            logits = session.forward(history)
+            session.owner = me
+            return logits
+        return session.forward(history[-1:])
 
 
 def collect(chunks):

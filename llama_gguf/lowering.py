@@ -48,7 +48,7 @@ class Lowering:
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):
-        self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, keys
+        self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
         self.tasks, self.made, self.widths = [], {}, {}
         records = list(graph.records) if visible else fused(graph.records, store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants

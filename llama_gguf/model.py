@@ -57,6 +57,7 @@ class Model:
             self.check_tensors()
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
+        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
         self.n_ctx = n_ctx or memory.context(self.h, self.graph.caches)
 
     def _located(self, error):
@@ -182,7 +183,8 @@ class Model:
 
         Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
         """
-        return generation.collect(self.stream(text_or_ids, **options))
+        with self.main.lock:
+            return generation.collect(self.stream(text_or_ids, **options))
 
     def stream(self, text_or_ids, **options):
         """The same, chunk by chunk as it is made; closing the generator stops the engine."""
@@ -190,7 +192,8 @@ class Model:
 
     def chat(self, messages, **options):
         """The answer to a conversation: a list of {"role", "content"}."""
-        return generation.collect(self.stream_chat(messages, **options))
+        with self.main.lock:
+            return generation.collect(self.stream_chat(messages, **options))
 
     def stream_chat(self, messages, **options):
         text = self.chat_template.render(messages)

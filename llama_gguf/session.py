@@ -21,7 +21,7 @@ class Session:
     """
 
     def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None):
-        self.model, self.layers = model, range(model.h.layers) if layers is None else layers
+        self.model, self.layers = model, part_of(range(model.h.layers), layers)
         self.graph = model.trace_graph(self.layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
         kv_type = kv_type or ("F32" if model.exact else "F16")
@@ -30,6 +30,7 @@ class Session:
         self.planned = self.build()
         self.tokens = [[] for _ in range(n_seq)]
         self.lock = threading.RLock()
+        self.owner = None  # the stream whose tokens stand in sequence 0
         self._finite = False
 
     def build(self, **how):
@@ -54,14 +55,21 @@ class Session:
 
     def reset(self, seq=None):
         """Forget a sequence, or all."""
+        self.owner = None
         for s in range(self.cache.n_seq) if seq is None else [seq]:
             self.truncate(s, 0)
 
     def truncate(self, seq, n):
         """Keep the first n positions of a sequence."""
         with self.lock:
-            self.cache.truncate(seq, n)
-            del self.tokens[seq][n:]
+            self.check_seqs([seq])
+            self.cache.truncate(seq, max(0, n))
+            del self.tokens[seq][max(0, n) :]
+
+    def check_seqs(self, seqs):
+        for s in set(seqs):
+            if not 0 <= s < self.cache.n_seq:
+                raise ModelError(f"there is no sequence {s}; this session has 0 ... {self.cache.n_seq - 1}")
 
     def forward(self, ids, seq=0, every=False):
         """Append tokens to one sequence; logits of the last one, or of each: float32 (n, n_vocab).
@@ -72,6 +80,7 @@ class Session:
             n = len(ids)
             if not n:
                 raise ModelError("there are no tokens to run; give at least one (or a text)")
+            self.check_seqs([seq])
             start = self.cache.lengths[seq]
             self.room_for(n, start)
             every = every or not self.ends
@@ -101,12 +110,16 @@ class Session:
     def step(self, ids, seqs, wanted=None):
         """Append ids[i] to sequence seqs[i]; logits of the rows `wanted` (default all): float32 (len(wanted), n_vocab).
 
-        Tokens of one sequence stand together. At most `batch` tokens.
+        Tokens of one sequence stand together. At most `batch` tokens. Earlier layers give all rows, as residuals.
         """
         with self.lock:
             if len(ids) != len(seqs) or not 0 < len(ids) <= self.batch:
                 raise ModelError(f"a step takes 1 to {self.batch} tokens with one sequence each, not {len(ids)}")
-            wanted = range(len(ids)) if wanted is None else wanted
+            self.check_seqs(seqs)
+            # a part that ends early has no choice of rows: it gives them all
+            wanted = range(len(ids)) if wanted is None or not self.ends else wanted
+            if len(wanted) > self.batch or not all(0 <= row < len(ids) for row in wanted):
+                raise ModelError(f"wanted rows are at most {self.batch} of 0 ... {len(ids) - 1}")
             out = np.empty((len(wanted), self.width), np.float32)
             before = {s: self.cache.lengths[s] for s in set(seqs)}
             try:
@@ -143,6 +156,8 @@ class Session:
         n, runs, residual = len(ids), 0, None
         if self.layers.start:
             residual = np.ascontiguousarray(ids, np.float32)
+            if residual.shape != (n, self.model.h.width):
+                raise ModelError(f"residuals must have shape ({n}, {self.model.h.width}), not {residual.shape}")
         else:
             self.model.check_ids(ids)
             token[:n] = ids
@@ -159,3 +174,11 @@ class Session:
         run_start[runs] = n
         want[: len(wanted)] = wanted
         return n, len(wanted), runs, residual
+
+
+def part_of(every, layers):
+    """`layers`, or every one; ValueError if they are not neighbours of this model."""
+    layers = every if layers is None else layers
+    if not layers or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:
+        raise ValueError(f"layers must be a range within 0 ... {every.stop - 1}, not {layers}")
+    return layers

@@ -5,6 +5,9 @@ import numpy as np
 from .engine import plan as engine
 from .errors import ModelError
 
+LINE = 64  # bytes of a cache line, where panels begin
+BATCH = 128 << 20  # bytes that are packed before the file's pages are given back
+
 
 class WeightStore:
     """Packs each matrix once; all plans of a model share it.
@@ -33,19 +36,39 @@ class WeightStore:
             self._bindings[tensor.name] = self._bind(tensor)
         return self._bindings[tensor.name]
 
+    def pack(self, tensors):
+        """Pack what is to be packed, into one block of memory: the system can give large pages to that."""
+        tensors = [t for t in dict.fromkeys(tensors) if self.packed(t)]
+        sizes = [-(-self._panels(t)[1] // LINE) * LINE for t in tensors]
+        room = np.empty(sum(sizes) + LINE, np.uint8)
+        at, jobs = -address(room) % LINE, []
+        for tensor, size in zip(tensors, sizes, strict=True):
+            jobs.append((tensor, room[at : at + size]))
+            at += size
+        for batch in batches(jobs):
+            engine.pack([(t.raw, t.type.id, t.shape[1], panels) for t, panels in batch], self.n_threads)
+            for tensor, panels in batch:
+                tensor.release()  # the file's pages, or both copies would be in memory
+                self._bindings[tensor.name] = self._binding(tensor, panels)
+
+    def _panels(self, tensor):
+        """Bytes of one panel, and of all."""
+        rows, cols = tensor.shape
+        size = engine.panel_bytes(tensor.type.id, cols)
+        return size, -(-rows // self._lanes) * size
+
+    def _binding(self, tensor, panels):
+        size = self._panels(tensor)[0]
+        return self._address(tensor.name, panels), size, *tensor.shape, tensor.type.id, True, False
+
     def _bind(self, tensor):
         need(tensor, "matmul")
-        rows, cols = tensor.shape
+        if self.packed(tensor):
+            self.pack([tensor])
+            return self._bindings[tensor.name]
         exact = self.exact or tensor.type.id not in self._kernels
-        if not self.packed(tensor):
-            return self._address(tensor.name, tensor.raw), tensor.row_bytes, rows, cols, tensor.type.id, False, exact
-        size = engine.panel_bytes(tensor.type.id, cols)
-        panels = np.empty(-(-rows // self._lanes) * size + 64, np.uint8)
-        skip = -address(panels) % 64
-        panels = panels[skip:-64] if skip == 0 else panels[skip : skip - 64]
-        engine.pack(tensor.raw, tensor.type.id, cols, panels, self.n_threads)
-        tensor.release()
-        return self._address(tensor.name, panels), size, rows, cols, tensor.type.id, True, False
+        where = self._address(tensor.name, tensor.raw)
+        return where, tensor.row_bytes, *tensor.shape, tensor.type.id, False, exact
 
     def table(self, tensor):
         """Fields of a record that looks rows up."""
@@ -69,6 +92,19 @@ class WeightStore:
     def packed_bytes(self):
         """Memory that panels and vectors take (mapped rows aside)."""
         return sum(a.nbytes for a in self._arrays.values() if a.flags.writeable)
+
+
+def batches(jobs):
+    """Jobs in groups of about BATCH bytes."""
+    group, size = [], 0
+    for job in jobs:
+        group.append(job)
+        size += job[1].nbytes
+        if size > BATCH:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def need(tensor, role):

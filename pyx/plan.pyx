@@ -27,8 +27,12 @@ compute = threading.RLock()  # one team at a time in a process
 
 
 cdef const Kernels* kernel_table() except NULL:
+    cdef const Kernels* table
     from llama_gguf import engine
-    return <const Kernels*>PyCapsule_GetPointer(engine.kernels().kernels(), "llama_gguf.Kernels")
+    table = <const Kernels*>PyCapsule_GetPointer(engine.kernels().kernels(), "llama_gguf.Kernels")
+    if table.abi != abi_size():
+        raise ImportError("the compiled modules of llama-gguf come from different builds; install it again")
+    return table
 
 
 cdef const Format* format_of(const Kernels* k, int type_id) noexcept nogil:
@@ -56,18 +60,54 @@ def panel_bytes(int type_id, Py_ssize_t cols):
     return cols // f.block_cols * f.block_bytes
 
 
-def pack(const uint8_t[:, ::1] raw, int type_id, int cols, uint8_t[::1] out, int n_threads):
-    """Rows of a file, (rows, row_bytes), into panels: `out` holds ceil(rows / lanes) of them, one after the other."""
+cdef struct Part:            # some panels of one matrix, to be packed by one thread
+    const Format* format
+    const uint8_t* rows
+    Py_ssize_t row_bytes
+    int n_rows
+    int cols
+    uint8_t* panels
+
+
+cdef void pack_part(const Part* p, int step) noexcept nogil:
+    cdef Py_ssize_t size = p.cols // p.format.block_cols * p.format.block_bytes
+    cdef int i
+    for i in range((p.n_rows + step - 1) // step):
+        p.format.pack(p.rows + i * step * p.row_bytes, p.row_bytes, min(step, p.n_rows - i * step), p.cols,
+                      p.panels + i * size)
+
+
+def pack(list jobs, int n_threads):
+    """Rows of files into panels. A job is (raw uint8 (rows, row_bytes), type_id, cols, out uint8): `out` gets
+    ceil(rows / lanes) panels, one after the other. All jobs run in one parallel region.
+    """
     cdef const Kernels* k = kernel_table()
-    cdef const Format* f = format_of(k, type_id)
-    cdef Py_ssize_t size = cols // f.block_cols * f.block_bytes, row_bytes = raw.shape[1], rows = raw.shape[0], p
-    cdef Py_ssize_t panels = (rows + k.lanes - 1) // k.lanes
-    cdef int step = k.lanes
-    if out.shape[0] < panels * size:
-        raise ValueError(f"{panels} panels of {size} bytes do not fit into {out.shape[0]}")
-    with compute:
-        for p in prange(panels, nogil=True, num_threads=n_threads, schedule="static"):
-            f.pack(&raw[p * step, 0], row_bytes, <int>min(rows - p * step, step), cols, &out[p * size])
+    cdef const uint8_t[:, ::1] raw
+    cdef uint8_t[::1] out
+    cdef Py_ssize_t n = 0, i, first, size, room
+    cdef int chunk = 32 * k.lanes, step = k.lanes
+    cdef Part* parts
+    for raw, _, _, _ in jobs:
+        n += (raw.shape[0] + chunk - 1) // chunk
+    parts = <Part*>calloc(max(n, 1), sizeof(Part))
+    if parts == NULL:
+        raise MemoryError
+    try:
+        i = 0
+        for raw, type_id, cols, out in jobs:
+            size = panel_bytes(type_id, cols)
+            room = (raw.shape[0] + step - 1) // step * size
+            if out.shape[0] < room:
+                raise ValueError(f"panels of {room} bytes do not fit into {out.shape[0]}")
+            for first in range(0, raw.shape[0], chunk):
+                parts[i] = Part(format_of(k, type_id), &raw[first, 0], raw.shape[1],
+                                <int>min(raw.shape[0] - first, chunk), cols, &out[first // step * size])
+                i += 1
+        with compute:
+            for i in prange(n, nogil=True, num_threads=n_threads, schedule="dynamic"):
+                pack_part(&parts[i], step)
+    finally:
+        free(parts)
 
 
 cdef struct Team:            # what the threads of one run share

@@ -7,6 +7,8 @@ import functools
 import importlib
 import importlib.util
 import os
+import sys
+import threading
 
 from llama_gguf.errors import LlamaGGUFError
 
@@ -23,8 +25,23 @@ __all__ = ["cpu", "default_threads", "isa", "kernels", "openmp"]
 openmp = cpu.OPENMP
 default_threads = cpu.usable_threads
 
+_held = []
+
+
+def before_fork():
+    """No team may be at work while the process is copied: a child would wait for its lock and its threads."""
+    plan = sys.modules.get(f"{__name__}.plan")
+    _held.append(getattr(plan, "compute", None) or threading.RLock())
+    _held[-1].acquire()
+    cpu.pause_threads()
+
+
+def after_fork():
+    _held.pop().release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=cpu.pause_threads)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)
 
 
 def __getattr__(name):

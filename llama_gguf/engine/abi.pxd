@@ -91,9 +91,14 @@ cdef struct Format:      # how one tensor type is multiplied: one row of the ker
     pack_fn pack
 
 cdef struct Kernels:     # everything that an instruction set brings
+    size_t abi               # sizes of the structs above: modules of different builds must not meet
     int lanes
     const Format* formats
     int n_formats
     const op_fn* ops
     int n_ops
     expand_fn (*expander)(int type_id) noexcept nogil
+
+
+cdef inline size_t abi_size() noexcept nogil:
+    return sizeof(Op) + 1000 * sizeof(Step) + 1000000 * (sizeof(Matrix) + sizeof(Cache)) + 1000000000 * sizeof(Format)

@@ -1,163 +1,143 @@
 # From rows of a file to panels of LANES rows (the layout is told in gemm.pxi).
 #
-# Each type says how one of its blocks reads as plain codes and scales; one writer turns those into panels.
+# Each type says how one block of one row is placed among the LANES rows of a block of the panel. Codes move as words of
+# four columns; where a file pairs low and high halves as the panel does, a word moves as it stands.
 
-cdef struct Codes:           # one block of one row: 32 columns, or 256 for K types
-    uint8_t q[256]
-    uint8_t d[2]             # half scale, as it stands in the file
-    uint8_t m[2]             # half minimum
-    uint8_t scale[16]        # of each 32 (K) or 16 (K16) columns
-    uint8_t least[8]
-
-ctypedef void (*decode_fn)(const uint8_t* block, Codes* out) noexcept nogil
+ctypedef void (*place_fn)(const uint8_t* block, int row, uint8_t* p) noexcept nogil
 
 
-cdef inline void nibbles(const uint8_t* b, uint8_t* q, int n) noexcept nogil:
-    """n bytes hold codes j (low half) and j + n (high half)."""
-    cdef int j
-    for j in range(n):
-        q[j], q[j + n] = b[j] & 15, b[j] >> 4
-
-
-cdef inline void fifth_bits(const uint8_t* b, uint8_t* q) noexcept nogil:
-    """Bit j of 32 belongs to code j."""
-    cdef int j
-    for j in range(32):
-        q[j] |= (b[j >> 3] >> (j & 7) & 1) << 4
-
-
-cdef void decode_q4_0(const uint8_t* b, Codes* c) noexcept nogil:
-    memcpy(c.d, b, 2)
-    nibbles(b + 2, c.q, 16)
-
-
-cdef void decode_q4_1(const uint8_t* b, Codes* c) noexcept nogil:
-    memcpy(c.d, b, 2)
-    memcpy(c.m, b + 2, 2)
-    nibbles(b + 4, c.q, 16)
-
-
-cdef void decode_q5_0(const uint8_t* b, Codes* c) noexcept nogil:
-    memcpy(c.d, b, 2)
-    nibbles(b + 6, c.q, 16)
-    fifth_bits(b + 2, c.q)
-
-
-cdef void decode_q5_1(const uint8_t* b, Codes* c) noexcept nogil:
-    memcpy(c.d, b, 2)
-    memcpy(c.m, b + 2, 2)
-    nibbles(b + 8, c.q, 16)
-    fifth_bits(b + 4, c.q)
-
-
-cdef void decode_q8_0(const uint8_t* b, Codes* c) noexcept nogil:
-    cdef int j
-    memcpy(c.d, b, 2)
-    for j in range(32):
-        c.q[j] = <uint8_t>(b[2 + j] + Q8_OFFSET)
-
-
-cdef inline void scales_k(const uint8_t* b, Codes* c) noexcept nogil:
-    """Eight 6-bit scales and minima in twelve bytes."""
-    cdef int j
-    for j in range(4):
-        c.scale[j], c.least[j] = b[j] & 63, b[j + 4] & 63
-        c.scale[j + 4] = (b[j + 8] & 15) | (b[j] >> 6) << 4
-        c.least[j + 4] = (b[j + 8] >> 4) | (b[j + 4] >> 6) << 4
-
-
-cdef void decode_q4_k(const uint8_t* b, Codes* c) noexcept nogil:
-    cdef int j
-    memcpy(c.d, b, 2)
-    memcpy(c.m, b + 2, 2)
-    scales_k(b + 4, c)
-    for j in range(4):
-        nibbles(b + 16 + 32 * j, c.q + 64 * j, 32)
-
-
-cdef void decode_q5_k(const uint8_t* b, Codes* c) noexcept nogil:
-    cdef int j, i
-    memcpy(c.d, b, 2)
-    memcpy(c.m, b + 2, 2)
-    scales_k(b + 4, c)
-    for j in range(4):
-        nibbles(b + 48 + 32 * j, c.q + 64 * j, 32)
-    for j in range(8):
-        for i in range(32):
-            c.q[32 * j + i] |= (b[16 + i] >> j & 1) << 4
-
-
-cdef void decode_q6_k(const uint8_t* b, Codes* c) noexcept nogil:
-    cdef int half, part, i
-    cdef const uint8_t* high
-    for half in range(2):
-        nibbles(b + 64 * half, c.q + 128 * half, 64)
-        high = b + 128 + 32 * half
-        for part in range(4):
-            for i in range(32):
-                c.q[128 * half + 32 * part + i] |= (high[i] >> 2 * part & 3) << 4
-    memcpy(c.scale, b + 192, 16)
-    memcpy(c.d, b + 208, 2)
-
-
-cdef inline uint32_t word(const uint8_t* q, int group) noexcept nogil:
+cdef inline uint32_t word(const uint8_t* b, int i) noexcept nogil:
     cdef uint32_t w
-    memcpy(&w, q + 4 * group, 4)
+    memcpy(&w, b + 4 * i, 4)
     return w
 
 
-cdef inline void write_codes(int bits, const uint8_t* q, int row, uint8_t* p) noexcept nogil:
-    """32 codes of one row into the vectors of a block."""
-    cdef uint32_t* v = <uint32_t*>p
-    cdef uint32_t plane = 0, other = 0
+cdef inline void halves(const uint8_t* b, int n, int row, uint8_t* p) noexcept nogil:
+    """n half-precision numbers of one row: each stands in a run of LANES."""
+    cdef int i
+    for i in range(n):
+        memcpy(p + 2 * (i * LANES + row), b + 2 * i, 2)
+
+
+cdef inline uint32_t every_fourth(uint32_t bits) noexcept nogil:
+    """Bits 0, 4, ... 28 gathered into a byte."""
+    bits &= 0x11111111u
+    bits = (bits | bits >> 3) & 0x03030303u
+    bits = (bits | bits >> 6) & 0x000f000fu
+    return (bits | bits >> 12) & 0xffu
+
+
+cdef inline uint32_t fifth_bits(uint32_t high) noexcept nogil:
+    """Bit 4g + c (of column 4g + c) to bit g of byte c."""
+    return (every_fourth(high) | every_fourth(high >> 1) << 8 | every_fourth(high >> 2) << 16
+            | every_fourth(high >> 3) << 24)
+
+
+cdef inline void place_legacy(int bits, int scales, const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    """32 columns: `scales` halves, the fifth bits if there are any, nibbles j and j + 16 in byte j."""
+    cdef uint32_t* v = <uint32_t*>(p + 2 * scales * LANES)
+    cdef const uint8_t* codes = b + 2 * scales + (4 if bits == 5 else 0)
     cdef int g
-    if bits == 8:
-        for g in range(8):
-            v[g * LANES + row] = word(q, g)
-        return
+    halves(b, scales, row, p)
     for g in range(4):
-        v[g * LANES + row] = (word(q, g) & 0x0f0f0f0fu) | (word(q, g + 4) & 0x0f0f0f0fu) << 4
+        v[g * LANES + row] = word(codes, g)
     if bits == 5:
-        for g in range(8):
-            plane |= (word(q, g) >> 4 & 0x01010101u) << g
-        v[4 * LANES + row] = plane
-    if bits == 6:
+        v[4 * LANES + row] = fifth_bits(word(b + 2 * scales, 0))
+
+
+cdef void place_q4_0(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_legacy(4, 1, b, row, p)
+
+cdef void place_q4_1(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_legacy(4, 2, b, row, p)
+
+cdef void place_q5_0(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_legacy(5, 1, b, row, p)
+
+cdef void place_q5_1(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_legacy(5, 2, b, row, p)
+
+
+cdef void place_q8_0(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    cdef uint32_t* v = <uint32_t*>(p + 2 * LANES)
+    cdef int g
+    halves(b, 1, row, p)
+    for g in range(8):
+        v[g * LANES + row] = word(b + 2, g) ^ (0x80808080u if Q8_OFFSET else 0)
+
+
+cdef inline void scales_k(const uint8_t* b, int row, uint8_t* scale, uint8_t* least) noexcept nogil:
+    """Eight 6-bit scales and minima in twelve bytes."""
+    cdef int j
+    for j in range(4):
+        scale[j * LANES + row], least[j * LANES + row] = b[j] & 63, b[j + 4] & 63
+        scale[(j + 4) * LANES + row] = (b[j + 8] & 15) | (b[j] >> 6) << 4
+        least[(j + 4) * LANES + row] = (b[j + 8] >> 4) | (b[j + 4] >> 6) << 4
+
+
+cdef inline uint32_t two_halves(uint32_t low, uint32_t high) noexcept nogil:
+    return (low & 0x0f0f0f0fu) | (high & 0x0f0f0f0fu) << 4
+
+
+cdef inline void place_k(int bits, const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    """256 columns: d, dmin, scales, fifth bits (bit j of byte c: column 32j + c), 32 bytes for each two blocks."""
+    cdef const uint8_t* codes = b + (16 if bits == 4 else 48)
+    cdef uint32_t* v = <uint32_t*>(p + 20 * LANES)
+    cdef uint32_t plane
+    cdef int j, g
+    halves(b, 2, row, p)
+    scales_k(b + 4, row, p + 4 * LANES, p + 12 * LANES)
+    for j in range(8):
         for g in range(4):
-            plane |= (word(q, g) >> 4 & 0x03030303u) << 2 * g
-            other |= (word(q, g + 4) >> 4 & 0x03030303u) << 2 * g
+            v[g * LANES + row] = two_halves(word(codes, g) >> 4 * (j & 1), word(codes, g + 4) >> 4 * (j & 1))
+        if bits == 5:
+            plane = 0
+            for g in range(8):
+                plane |= (word(b + 16, g) >> j & 0x01010101u) << g
+            v[4 * LANES + row] = plane
+        v += bits * LANES
+        codes += 32 * (j & 1)
+
+
+cdef void place_q4_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_k(4, b, row, p)
+
+cdef void place_q5_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    place_k(5, b, row, p)
+
+
+cdef void place_q6_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    """Halves of 128 columns: block j has its nibbles in 32 of 64 bytes, its upper bits 2j of 32 bytes."""
+    cdef uint32_t* v = <uint32_t*>(p + 18 * LANES)
+    cdef const uint8_t* low
+    cdef const uint8_t* high
+    cdef uint32_t plane, other
+    cdef int i, j, g
+    halves(b + 208, 1, row, p)
+    for j in range(16):
+        p[2 * LANES + j * LANES + row] = b[192 + j]
+    for i in range(8):
+        j = i & 3
+        low, high = b + 64 * (i >> 2) + 32 * (j & 1), b + 128 + 32 * (i >> 2)
+        plane = other = 0
+        for g in range(4):
+            v[g * LANES + row] = two_halves(word(low, g) >> 4 * (j >> 1), word(low, g + 4) >> 4 * (j >> 1))
+            plane |= (word(high, g) >> 2 * j & 0x03030303u) << 2 * g
+            other |= (word(high, g + 4) >> 2 * j & 0x03030303u) << 2 * g
         v[4 * LANES + row], v[5 * LANES + row] = plane, other
+        v += 6 * LANES
 
 
-cdef inline void pack(int bits, int scheme, Py_ssize_t size, decode_fn decode, const uint8_t* rows,
+cdef inline void pack(place_fn place, int wide, Py_ssize_t size, Py_ssize_t room, const uint8_t* rows,
                       Py_ssize_t row_bytes, int n_rows, int cols, uint8_t* panel) noexcept nogil:
-    """Rows of blocks of `size` bytes into one panel; missing rows become zeros."""
-    cdef Codes c
-    cdef int wide = 256 if scheme == K or scheme == K16 else 32
-    cdef int vectors = plane_vectors(bits) * 4 * LANES
-    cdef int r, b, j
-    cdef uint8_t* p
-    for r in range(LANES):
-        p = panel
-        for b in range(cols // wide):
-            if r < n_rows:
-                decode(rows + r * row_bytes + b * size, &c)
-            else:
-                memset(&c, 0, sizeof(c))
-            memcpy(p + 2 * r, c.d, 2)
-            p += 2 * LANES
-            if scheme == DM or scheme == K:
-                memcpy(p + 2 * r, c.m, 2)
-                p += 2 * LANES
-            if wide == 256:
-                for j in range(8):
-                    if scheme == K:
-                        p[j * LANES + r], p[(8 + j) * LANES + r] = c.scale[j], c.least[j]
-                    else:
-                        p[2 * j * LANES + r], p[(2 * j + 1) * LANES + r] = c.scale[2 * j], c.scale[2 * j + 1]
-                p += 16 * LANES
-            for j in range(wide // 32):
-                write_codes(bits, c.q + 32 * j, r, p)
-                p += vectors
+    """Blocks of `wide` columns and `size` bytes into blocks of `room` bytes; missing rows become zeros."""
+    cdef int r, b
+    for b in range(cols // wide):
+        if n_rows < LANES:
+            memset(panel, 0, room)
+        for r in range(n_rows):
+            place(rows + r * row_bytes + b * size, r, panel)
+        panel += room
 
 
 cdef inline void transpose(int size, const uint8_t* rows, Py_ssize_t row_bytes, int n_rows, int cols,
@@ -189,25 +169,25 @@ cdef void pack_f16(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t*
     transpose(2, rows, rb, n, cols, p)
 
 cdef void pack_q4_0(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(4, D, 18, decode_q4_0, rows, rb, n, cols, p)
+    pack(place_q4_0, 32, 18, 18 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q4_1(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(4, DM, 20, decode_q4_1, rows, rb, n, cols, p)
+    pack(place_q4_1, 32, 20, 20 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q5_0(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(5, D, 22, decode_q5_0, rows, rb, n, cols, p)
+    pack(place_q5_0, 32, 22, 22 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q5_1(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(5, DM, 24, decode_q5_1, rows, rb, n, cols, p)
+    pack(place_q5_1, 32, 24, 24 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q8_0(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(8, D, 34, decode_q8_0, rows, rb, n, cols, p)
+    pack(place_q8_0, 32, 34, 34 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q4_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(4, K, 144, decode_q4_k, rows, rb, n, cols, p)
+    pack(place_q4_k, 256, 144, 148 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q5_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(5, K, 176, decode_q5_k, rows, rb, n, cols, p)
+    pack(place_q5_k, 256, 176, 180 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_q6_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(6, K16, 210, decode_q6_k, rows, rb, n, cols, p)
+    pack(place_q6_k, 256, 210, 210 * LANES, rows, rb, n, cols, p)

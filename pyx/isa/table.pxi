@@ -15,18 +15,18 @@ cdef void add_format(int type_id, int quantized, int block_cols, Py_ssize_t bloc
 
 
 cdef void add_formats() noexcept:
-    cdef int v = 4 * LANES                                       # bytes of a vector of codes
+    """Type, 8-bit activations?, columns and bytes of a block of LANES rows, kernels."""
     add_format(0, 0, 1, 4 * LANES, tile_f32, pack_f32)
     add_format(1, 0, 1, 2 * LANES, tile_f16, pack_f16)
     add_format(30, 0, 1, 2 * LANES, tile_bf16, pack_f16)
-    add_format(2, 1, 32, 2 * LANES + 4 * v, tile_q4_0, pack_q4_0)
-    add_format(3, 1, 32, 4 * LANES + 4 * v, tile_q4_1, pack_q4_1)
-    add_format(6, 1, 32, 2 * LANES + 5 * v, tile_q5_0, pack_q5_0)
-    add_format(7, 1, 32, 4 * LANES + 5 * v, tile_q5_1, pack_q5_1)
-    add_format(8, 1, 32, 2 * LANES + 8 * v, tile_q8_0, pack_q8_0)
-    add_format(12, 1, 256, 20 * LANES + 32 * v, tile_q4_k, pack_q4_k)
-    add_format(13, 1, 256, 20 * LANES + 40 * v, tile_q5_k, pack_q5_k)
-    add_format(14, 1, 256, 18 * LANES + 48 * v, tile_q6_k, pack_q6_k)
+    add_format(2, 1, 32, 18 * LANES, tile_q4_0, pack_q4_0)
+    add_format(3, 1, 32, 20 * LANES, tile_q4_1, pack_q4_1)
+    add_format(6, 1, 32, 22 * LANES, tile_q5_0, pack_q5_0)
+    add_format(7, 1, 32, 24 * LANES, tile_q5_1, pack_q5_1)
+    add_format(8, 1, 32, 34 * LANES, tile_q8_0, pack_q8_0)
+    add_format(12, 1, 256, 148 * LANES, tile_q4_k, pack_q4_k)
+    add_format(13, 1, 256, 180 * LANES, tile_q5_k, pack_q5_k)
+    add_format(14, 1, 256, 210 * LANES, tile_q6_k, pack_q6_k)
 
 
 def kernels():
@@ -42,4 +42,5 @@ def kernels():
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 20
         table.expander = dequantizer
+        table.abi = abi_size()
     return PyCapsule_New(&table, "llama_gguf.Kernels", NULL)
