@@ -30,8 +30,8 @@ _held = []
 
 def before_fork():
     """No team may be at work while the process is copied: a child would wait for its lock and its threads."""
-    plan = sys.modules.get(f"{__name__}.plan")
-    _held.append(getattr(plan, "compute", None) or threading.RLock())
+    panels = sys.modules.get(f"{__name__}.panels")
+    _held.append(getattr(panels, "compute", None) or threading.RLock())
     _held[-1].acquire()
     cpu.pause_threads()
 

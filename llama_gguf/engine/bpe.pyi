@@ -1,24 +1,7 @@
-"""Vocabularies found by bytes, and the merge loop that byte pair encoding and SPM share."""
+"""Byte pair encoding: the pairs of a vocabulary and in which order they merge."""
 
-from array import array
-from collections.abc import Sequence
-
-class Texts:
-    count: int
-    distinct: int
-    longest: int
-    empty: int
-
-    def __init__(self, packed: bytes, count: int) -> None: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, i: int) -> bytes: ...
-    def find(self, text: bytes) -> int: ...
-
-class Merger:
-    n_tokens: int
-
-    def set_fallback(self, rows: list[list[int]]) -> None: ...
-    def encode(self, data: bytes, ends: array[int]) -> list[int]: ...
+from llama_gguf.engine.merge import Merger
+from llama_gguf.engine.texts import Texts
 
 class Bpe(Merger):
     n_merges: int
@@ -34,7 +17,3 @@ class Bpe(Merger):
         ignore_merges: bool = False,
         join_newlines: bool = False,
     ) -> None: ...
-
-class Spm(Merger):
-    def __init__(self, texts: Texts, scores: Sequence[float]) -> None: ...
-    def encode_text(self, data: bytes) -> list[int]: ...

@@ -1,5 +1,15 @@
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define LG_PREFETCH(at) __builtin_prefetch(at)
+    #else
+    #define LG_PREFETCH(at)
+    #endif
+    """
+    void LG_PREFETCH(const void *at) noexcept nogil
+
 
 cdef struct Text:
     const uint8_t *at
@@ -47,3 +57,14 @@ cdef inline uint64_t hash_step(uint64_t h, uint8_t byte) noexcept nogil:
 cdef inline Py_ssize_t char_size(uint8_t lead) noexcept nogil:
     """Bytes of the UTF-8 character that starts with `lead`; a stray byte counts as one."""
     return 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+
+
+cdef inline uint64_t hashed(const uint8_t *at, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t h = hash_start()
+    cdef Py_ssize_t i
+    for i in range(size):
+        h = hash_step(h, at[i])
+    return h
+
+
+cdef Py_ssize_t unpack(const uint8_t[::1] packed, Py_ssize_t pos) except -1
