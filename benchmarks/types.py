@@ -104,7 +104,7 @@ def measure(kind, args, n_threads):
 
 def path_of(kind):
     """How the engine multiplies a type: 8-bit activations, float ones, or dequantized rows."""
-    from llama_gguf.engine.plan import packed_types
+    from llama_gguf.engine.panels import packed_types
 
     quantized = packed_types().get(kind.id)
     return "dequantized" if quantized is None else "8-bit" if quantized else "float"

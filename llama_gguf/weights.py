@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .engine import plan as engine
+from .engine import panels as engine
 from .errors import ModelError
 
 LINE = 64  # bytes of a cache line, where panels begin

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llama_gguf import Model, cache, nn, planner
-from llama_gguf.engine import plan as engine
+from llama_gguf.engine import panels as engine
 from llama_gguf.gguf.types import BY_ID, TYPES
 from llama_gguf.testing import random_matrix, scale_blocks, tiny
 
