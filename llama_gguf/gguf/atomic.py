@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import shutil
 import stat
 
@@ -31,7 +30,7 @@ def replacing(path, size=None, force=False, inputs=()):
     folder = folder or "."
     _sweep(folder, name)
     _check_space(folder, path, size)
-    temp = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temp = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temp, "xb") as out:
             _lock(out)
