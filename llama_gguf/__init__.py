@@ -1,4 +1,4 @@
-"""The GGUF engine you can see through: run, inspect, convert and quantize GGUF language models."""
+"""The GGUF engine you can see through: run and inspect GGUF language models."""
 
 import importlib
 

@@ -9,7 +9,7 @@ from .engine import plan as engine
 from .errors import ContextOverflow
 
 PAGE = engine.PAGE_SIZE
-TILE = 16  # values of a head are padded to whole vectors
+TILE = engine.KEY_TILE  # values of a head are padded to whole vectors
 SIZES = {"F16": 2, "F32": 4}
 
 
@@ -33,11 +33,6 @@ class KVCache:
         pages, size = self._rings[spec.window].pages, SIZES[self.kv_type]
         return [np.zeros(pages * spec.heads * PAGE * dim * size, np.uint8) for dim in (spec.k_dim, padded(spec.v_dim))]
 
-    @property
-    def n_bytes(self):
-        """Memory when every position is filled."""
-        return sum(k.nbytes + v.nbytes for k, v in self._memory.values())
-
     def binding(self, layer):
         """The arguments of Plan.add_cache."""
         spec, (k, v) = self.specs[layer], self._memory[layer]
@@ -50,6 +45,14 @@ class KVCache:
 
     def extend(self, seq, n):
         """Make room for n more positions of a sequence; its length so far. Raises before anything changes."""
+        start = self.need(seq, n)
+        for ring in self._rings.values():
+            ring.reserve(seq, start + n)
+        self.lengths[seq] = start + n
+        return start
+
+    def need(self, seq, n):
+        """ContextOverflow unless n more positions fit; the length so far."""
         start = self.lengths[seq]
         if start + n > self.n_ctx:
             raise ContextOverflow(
@@ -58,16 +61,21 @@ class KVCache:
                 needed=start + n,
                 available=self.n_ctx,
             )
-        for ring in self._rings.values():
-            ring.reserve(seq, start + n)
-        self.lengths[seq] = start + n
         return start
 
     def truncate(self, seq, n=0):
-        """Forget all positions of a sequence from n on."""
-        self.lengths[seq] = min(self.lengths[seq], n)
+        """Forget all positions of a sequence from n on; how many are left.
+
+        None are, if a ring has already written over positions that the window of position n reaches back to.
+        """
+        n = min(self.lengths[seq], n)
+        lost = {w: self.lengths[seq] - ring.reach for w, ring in self._rings.items() if w}
+        if any(max(0, n - w) < gone for w, gone in lost.items()):
+            n = 0
+        self.lengths[seq] = n
         for ring in self._rings.values():
             ring.free(seq, n)
+        return n
 
 
 class Ring:
@@ -77,6 +85,7 @@ class Ring:
         per_seq = -(-positions // PAGE) + 1
         self.pages = per_seq * n_seq
         self.table = np.zeros((n_seq, per_seq), np.int32)
+        self.reach = (per_seq - 1) * PAGE  # positions that are there for certain, however far a sequence has come
         self._used = [0] * n_seq
         self._free = list(range(self.pages - 1, -1, -1))
 

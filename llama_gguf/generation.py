@@ -38,7 +38,7 @@ class StopText:
     """Holds text back while it could still become one of the stop texts."""
 
     def __init__(self, stop):
-        self.stop = [stop] if isinstance(stop, str) else [s for s in stop if s]
+        self.stop = [s for s in ([stop] if isinstance(stop, str) else stop) if s]
         self.held = ""
 
     def push(self, text):
@@ -69,6 +69,8 @@ def stream(
     stop=(),
 ):
     """Chunks of the continuation of `ids`, a fresh sequence of `session`. Checks run before the first token."""
+    if max_tokens < 0:
+        raise ValueError(f"max_tokens must not be negative, not {max_tokens}")
     if len(ids) > session.n_ctx:
         raise ContextOverflow(
             f"the prompt has {len(ids)} tokens and the context holds {session.n_ctx}; "

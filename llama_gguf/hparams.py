@@ -28,15 +28,13 @@ class Rope:
     log_multiplier: float = 0.0
     divisors: tuple | None = None  # of each frequency (rope_freqs.weight), as Llama 3.1 has them
 
-    @property
-    def key(self):
-        return self
-
     def frequencies(self):
         """Radians per position of each pair: float64 (dim / 2,)."""
         plain = self.base ** (-np.arange(self.dim // 2) * 2.0 / self.dim)
         if self.divisors is not None:
             plain = plain / np.asarray(self.divisors)
+        if self.scaling == "none":
+            return plain
         if self.scaling == "yarn":
             keep = 1 - self._ramp()
             return plain / self.factor * (1 - keep) + plain * keep
@@ -130,7 +128,7 @@ def epsilon(meta):
 def refuse_experts(meta):
     """A mixture of experts read as a dense model would answer nonsense."""
     if meta.int(".expert_count", 0, lo=0):
-        raise meta.error(".expert_count", "is not 0, but mixtures of experts are not supported for it yet")
+        raise meta.error(".expert_count", f"is not 0, but mixtures of experts are not supported for {meta.arch} yet")
 
 
 def check_vocabulary(meta, tensors):
@@ -150,7 +148,7 @@ def rope(meta, kind, head_dim, tensors):
     dim = meta.int(".rope.dimension_count", head_dim, lo=2, hi=head_dim)
     if dim % 2:
         raise meta.error(".rope.dimension_count", f"is {dim}, but positions rotate pairs")
-    scaling = meta.str(".rope.scaling.type", "none", choices=("none", "linear", "yarn"))
+    scaling = meta.str(".rope.scaling.type", "linear", choices=("none", "linear", "yarn"))
     factor = meta.float(".rope.scaling.factor", 0.0, lo=0.0) or meta.float(".rope.scale_linear", 0.0, lo=0.0) or 1.0
     return Rope(
         kind=kind,

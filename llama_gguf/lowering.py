@@ -157,7 +157,7 @@ def fused(records, store):
     for r in records:
         if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
             gate, up = (single(x, "matmul", makers, readers) for x in (act.inputs[0], r.inputs[1]))
-            readers8 = all(n.kind == "matmul" and store.quantized(n.attrs["weight"].tensor) for n in users[r.out.id])
+            readers8 = all(plain8(n, store) for n in users[r.out.id])
             if gate and up and readers8 and one_product(gate, up, store):
                 weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
                 take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)
@@ -169,6 +169,11 @@ def fused(records, store):
             (q, _, v), (k, angles) = r.inputs, turned.inputs
             take(r, "attend", (q, k, v, angles), r.attrs | turned.attrs | {"heads": r.attrs["heads"]}, turned)
     return [result.get(id(r), r) for r in records if id(r) not in gone]
+
+
+def plain8(r, store):
+    """Does this record read its input in 8 bits, and in one term?"""
+    return r.kind == "matmul" and store.quantized(r.attrs["weight"].tensor) and r.attrs["terms"] == 1
 
 
 def one_product(gate, up, store):

@@ -12,14 +12,22 @@ LEAST = 512
 def available():
     """Bytes that this process may still take: the machine's, or its container's limit if that is less."""
     free = _machine()
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    for folder, limit, used in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
-        room = _number(limit) - _number(used)
-        if _number(limit):
-            free = min(free, room)
+        if most := _number(f"{folder}/{limit}"):
+            free = min(free, most - _number(f"{folder}/{used}") + _file_pages(folder))
     return free
+
+
+def _file_pages(folder):
+    """Bytes of cached files, which the kernel gives back when memory is short (a model that was read is such a file)."""
+    try:
+        lines = Path(folder, "memory.stat").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    except (OSError, StopIteration, ValueError):
+        return 0
 
 
 def _machine():
@@ -54,3 +62,8 @@ def context(h, caches):
     """The model's own context, or as much of it as a share of the free memory holds."""
     each = max(1, bytes_per_position(caches))
     return max(min(h.context, LEAST), min(h.context, int(available() * SHARE / each) // PAGE * PAGE))
+
+
+def most_positions(caches):
+    """Positions whose cache the whole free memory would hold."""
+    return max(LEAST, available() // max(1, bytes_per_position(caches)))

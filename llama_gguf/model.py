@@ -1,5 +1,6 @@
 """A model: its file, its vocabulary, its weights, and what people ask of it."""
 
+import operator
 import threading
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from .graph import Graph, Weights, trace
 from .weights import WeightStore
 
 IGNORED = ("rope_freqs.weight",)  # read with the hyperparameters
+THREADS = 1024  # more than any machine has
 
 
 class Model:
@@ -31,7 +33,7 @@ class Model:
         self.file = GGUFFile(path)
         try:
             self.path, self.metadata, self.tensors = self.file.path, self.file.metadata, self.file.tensors
-            self.n_threads = n_threads or default_threads()
+            self.n_threads = whole("n_threads", n_threads or default_threads(), 1, THREADS)
             self.exact, self.vocab_only = exact, vocab_only
             self._lock, self._session, self.graph = threading.RLock(), None, None
             if not vocab_only:
@@ -58,7 +60,9 @@ class Model:
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
-        self.n_ctx = n_ctx or memory.context(self.h, self.graph.caches)
+        self.n_ctx = memory.context(self.h, self.graph.caches)
+        if n_ctx:
+            self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches))
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -126,7 +130,9 @@ class Model:
         """Token ids of a text, or the ids themselves."""
         if isinstance(text_or_ids, str):
             return self.tokenize(text_or_ids)
-        ids = [int(i) for i in text_or_ids]
+        if isinstance(text_or_ids, bytes) or not hasattr(text_or_ids, "__iter__"):
+            raise TypeError(f"a text or token ids are wanted, not {type(text_or_ids).__name__}")
+        ids = [operator.index(i) for i in text_or_ids]
         self.check_ids(ids)
         return ids
 
@@ -172,7 +178,11 @@ class Model:
             return session.forward(self.ids(text_or_ids), every=True)
 
     def trace(self, text_or_ids, names=()):
-        """Watch and edit the values of one pass; see trace.Trace."""
+        """Watch and edit the values of one pass; see trace.Trace.
+
+        Compare traces with traces: nothing is fused here, so a packed model's 8-bit roundings fall differently than
+        in `logits`. With `exact=True` both agree to float32 rounding.
+        """
         from .trace import Trace
 
         self._need_weights()
@@ -234,3 +244,9 @@ class Model:
         return f"<Model {self.metadata.arch} {str(self.path)!r}: {len(self.tensors)} tensors, {self.file.size:,} bytes>"
 
 
+def whole(name, value, lo, hi):
+    """`value` as an int, or ValueError: below this line nothing can fail."""
+    value = operator.index(value)
+    if not lo <= value <= hi:
+        raise ValueError(f"{name} must be in {lo} ... {hi}, not {value}")
+    return value

@@ -29,15 +29,15 @@ def gated_mlp(w, x, act):
     return w.ffn_down @ hidden
 
 
-def rope(x, h, heads):
-    """Rotate pairs of each head by position * frequency (RoFormer, arXiv 2104.09864), as h.rope says."""
-    g, r = x.graph, h.rope
+def rope(x, h, heads, turn=None):
+    """Rotate pairs of each head by position * frequency (RoFormer, arXiv 2104.09864), as h.rope or `turn` says."""
+    g, r = x.graph, turn or h.rope
     x.need_heads(heads, max(x.width // heads, r.dim))
-    if r.key not in g.shared:
-        g.shared[r.key] = g.emit(
+    if r not in g.shared:
+        g.shared[r] = g.emit(
             "angles", width=r.dim, name=f"rope.{len(g.shared)}", frequencies=r.frequencies(), magnitude=r.magnitude
         )
-    angles = g.shared[r.key]
+    angles = g.shared[r]
     return g.emit(
         "rope", x, angles, width=x.width, name=f"{x.name}_rope", heads=heads, pairs=r.dim // 2, neox=r.kind == "neox"
     )
@@ -64,12 +64,12 @@ def attend(q, k, v, h, layer, *, scale=None, window=0):
     )
 
 
-def attention(w, x, h, layer, **how):
-    """Project, norm heads if the file has such norms, rotate, attend, project back."""
+def attention(w, x, h, layer, *, turn=None, **how):
+    """Project, norm heads if the file has such norms, rotate (as h.rope or `turn` says), attend, project back."""
     q, k, v = w.attn_q @ x, w.attn_k @ x, w.attn_v.precise(x)
     if "attn_q_norm" in w:
         q, k = rms_norm(q, w.attn_q_norm, h.heads), rms_norm(k, w.attn_k_norm, h.kv_heads)
-    q, k = rope(q, h, h.heads), rope(k, h, h.kv_heads)
+    q, k = rope(q, h, h.heads, turn), rope(k, h, h.kv_heads, turn)
     return w.attn_output @ attend(q, k, v, h, layer, **how)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from .engine import plan as engine
 from .lowering import Task
+from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
 REST = 4  # tasks that a buffer rests after its last reader
-ROOM = 32  # query rows of one unit of attention (attention.pxi)
 
 
 def floats(width):
@@ -77,7 +77,6 @@ class Planned:
         self.arena = aligned(self.row * capacity)
         self.plan.owners += [self.arena, store, caches]
         self.bind()
-        self.index = {t.name: i for i, t in enumerate(self.tasks)}
 
     def end(self):
         """The last task writes into the caller's array, which has no padding: only some kinds can."""
@@ -92,11 +91,11 @@ class Planned:
         for t in self.tasks:
             for weight in (t.weight, t.other) if t.kind in ("matmul", "gated_matmul") else ():
                 if weight and weight.tensor.name not in self.matrix_ids:
-                    number, _, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
+                    number, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
                     self.matrix_ids[weight.tensor.name] = number
                     room = max(room, scratch)
         self.room = self.threads_room(room // 4)
-        self.query_room = self.threads_room(self.caches.widest_value() * ROOM + ROOM * (2 + engine.PAGE_SIZE))
+        self.query_room = self.threads_room(engine.UNIT_ROWS * (self.caches.widest_value() + 2 + engine.PAGE_SIZE))
         self.parts = self.split_room()
         for t in self.tasks:
             self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))
@@ -176,7 +175,3 @@ def aligned(n):
     room = np.empty(max(n, 1) + PAD, np.float32)
     skip = -(address(room) // 4) % PAD
     return room[skip : skip + max(n, 1)]
-
-
-def address(array):
-    return array.__array_interface__["data"][0]

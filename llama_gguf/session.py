@@ -1,6 +1,8 @@
 """A session: the cache of some sequences and the plan that extends them."""
 
+import os
 import threading
+import weakref
 
 import numpy as np
 
@@ -10,6 +12,20 @@ from .lowering import Lowering
 from .planner import Planned
 
 BATCH = 256  # tokens of one step at most; longer prompts run in several
+LIVE = weakref.WeakSet()  # sessions of this process
+
+
+def after_fork():
+    """In a child the threads that held locks are gone; what they were about is forgotten."""
+    for session in LIVE:
+        held = not session.lock.acquire(blocking=False)
+        session.lock, session.model._lock = threading.RLock(), threading.RLock()
+        if held:
+            session.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
 
 
 class Session:
@@ -20,18 +36,19 @@ class Session:
         s.step([5, 9], seqs=[0, 1])        # the next token of two sequences at once
     """
 
-    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None):
+    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None, batch=BATCH):
         self.model, self.layers = model, part_of(range(model.h.layers), layers)
         self.graph = model.trace_graph(self.layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
         kv_type = kv_type or ("F32" if model.exact else "F16")
-        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type, BATCH)
-        self.batch = min(BATCH, max(16, n_ctx))
+        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type, batch)
+        self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()
         self.tokens = [[] for _ in range(n_seq)]
         self.lock = threading.RLock()
         self.owner = None  # the stream whose tokens stand in sequence 0
         self._finite = False
+        LIVE.add(self)
 
     def build(self, **how):
         """A plan on this session's cache; `how` goes to Lowering."""
@@ -55,16 +72,28 @@ class Session:
 
     def reset(self, seq=None):
         """Forget a sequence, or all."""
-        self.owner = None
-        for s in range(self.cache.n_seq) if seq is None else [seq]:
-            self.truncate(s, 0)
+        with self.lock:
+            self.owner = None
+            for s in range(self.cache.n_seq) if seq is None else [seq]:
+                self.truncate(s, 0)
 
     def truncate(self, seq, n):
-        """Keep the first n positions of a sequence."""
+        """Keep the first n positions of a sequence; they run again if layers with windows have forgotten them."""
         with self.lock:
             self.check_seqs([seq])
-            self.cache.truncate(seq, max(0, n))
-            del self.tokens[seq][max(0, n) :]
+            n = max(0, min(n, self.cache.lengths[seq]))
+            before = self.tokens[seq][:n]
+            if self.roll_back(seq, n) == n:
+                return
+            if self.layers.start:
+                raise ModelError(f"layers with windows have forgotten position {n}; the sequence is empty now")
+            self.forward(before, seq)
+
+    def roll_back(self, seq, n):
+        """Keep the first n positions, or none where that cannot be; how many."""
+        kept = self.cache.truncate(seq, n)
+        del self.tokens[seq][kept:]
+        return kept
 
     def check_seqs(self, seqs):
         for s in set(seqs):
@@ -82,13 +111,13 @@ class Session:
                 raise ModelError("there are no tokens to run; give at least one (or a text)")
             self.check_seqs([seq])
             start = self.cache.lengths[seq]
-            self.room_for(n, start)
+            self.cache.need(seq, n)
             every = every or not self.ends
             out = np.empty((n if every else 1, self.width), np.float32)
             try:
                 self._forward(ids, seq, every, out)
             except BaseException:
-                self.truncate(seq, start)
+                self.roll_back(seq, start)
                 raise
             return out
 
@@ -101,11 +130,6 @@ class Session:
             wanted = range(len(part)) if every else range(len(part) - 1, len(part)) if last else range(0)
             rows = out[at : at + len(part)] if every else out if last else out[:0]
             self._step(part, [seq] * len(part), wanted, rows)
-
-    def room_for(self, n, start):
-        """ContextOverflow before any compute."""
-        if start + n > self.cache.n_ctx:
-            self.cache.extend(self.cache.lengths.index(start), n)
 
     def step(self, ids, seqs, wanted=None):
         """Append ids[i] to sequence seqs[i]; logits of the rows `wanted` (default all): float32 (len(wanted), n_vocab).
@@ -126,7 +150,7 @@ class Session:
                 self._step(ids, seqs, wanted, out)
             except BaseException:
                 for s, length in before.items():
-                    self.truncate(s, length)
+                    self.roll_back(s, length)
                 raise
             return out
 
@@ -144,8 +168,8 @@ class Session:
         """Once a session: weights with NaN give NaN logits, better said than sampled from."""
         if not np.isfinite(out).all():
             raise ModelError(
-                "the model gives logits that are not finite: a weight holds NaN or infinity "
-                "(open it with check_tensors=True to learn which)",
+                "the model gives values that are not finite: a weight or an input holds NaN or infinity "
+                "(check_tensors=True tells whether a weight does, and which)",
                 path=self.model.path,
             )
         self._finite = True

@@ -6,8 +6,8 @@
         t.logits                                 # (tokens, n_vocab)
 
 The pass advances as values are asked for: `t[name]` runs the model up to `name` and hands out a copy of what it made.
-What you write into that array goes back into the model when the pass moves on. A value that has gone by is fetched by
-running again, with all edits so far; it can be read, but no longer changed.
+What you write into that array goes back into the model when the pass moves on; from then on it is read-only. A value
+that has gone by is fetched by running again, with all edits so far; it can be read, but no longer changed.
 """
 
 import fnmatch
@@ -31,7 +31,8 @@ class Trace:
         self._where = named_tasks(self._planned, self._session.graph)
         self._out = np.empty((len(ids), self._session.width), np.float32)
         self._args = self._session.prepare(self._planned, ids, [0] * len(ids), range(len(ids)))
-        self._taken = {}  # task number -> array handed out; it holds the edits
+        self._taken = {}  # task number -> array handed out
+        self._open, self._edits = set(), set()  # tasks whose arrays may still be written to; have been
         self._done = 0  # tasks that have run
         kept = {self._where[name] for p in self.patterns for name in self._match(p)}
         self._kept = sorted(kept)
@@ -81,23 +82,41 @@ class Trace:
         self._run_to(stop)
 
     def _run_to(self, stop):
-        """Run tasks up to `stop`; edits of the value handed out last go back first."""
-        if self._done and self._done - 1 in self._taken:
-            self._put(self._done - 1)
-        if stop > self._done:
-            n, wanted, runs, residual = self._args
+        """Run tasks up to `stop`, with all edits in their places."""
+        self._settle()
+        for at in sorted(e for e in self._edits if self._done <= e < stop):
+            self._run(at + 1)
+            self._engine(at)[...] = self._taken[at]
+        self._run(stop)
+
+    def _run(self, stop):
+        if stop <= self._done:
+            return
+        n, wanted, runs, residual = self._args
+        try:
             self._planned.plan.run(n, wanted, runs, self._out, residual, self._done, stop)
-            self._done = stop
+        except BaseException:  # buffers may have been used again: the next run begins anew
+            self._done, self._edits = 0, self._edits | self._open
+            raise
+        self._done = stop
+
+    def _settle(self):
+        """The pass moves on: what was written into the value handed out last counts from here, and no more after."""
+        last = self._done - 1
+        if last in self._open:
+            self._open.discard(last)
+            array, made = self._taken[last], self._engine(last)
+            if not np.array_equal(array, made, equal_nan=True):
+                self._edits.add(last)
+                made[...] = array
+            array.flags.writeable = False
 
     def _again(self, task):
-        """Run from the start with the edits so far, and keep the value of `task` on the way: read-only."""
+        """A value that has gone by: run from the start with the edits so far, and keep it on the way; read-only."""
         back, self._done = self._done, 0
-        for at in sorted({*(t for t in self._taken if t < back - 1), task}):
-            if at >= task and task not in self._taken:
-                self._run_to(task + 1)
-                self._take(task)
-                self._taken[task].flags.writeable = False
-            self._run_to(at + 1)
+        self._run_to(task + 1)
+        self._taken[task] = self._engine(task).copy()
+        self._taken[task].flags.writeable = False
         self._run_to(back)
 
     def _engine(self, task):
@@ -112,10 +131,7 @@ class Trace:
 
     def _take(self, task):
         self._taken[task] = self._engine(task).copy()
-
-    def _put(self, task):
-        if self._taken[task].flags.writeable:
-            self._engine(task)[...] = self._taken[task]
+        self._open.add(task)
 
     def __enter__(self):
         return self
@@ -131,10 +147,9 @@ class TraceSession(Session):
 
     def __init__(self, model, n):
         self.keys = -(-n // 64) * 64
-        super().__init__(model, n_ctx=self.keys)
+        super().__init__(model, n_ctx=self.keys, batch=self.keys)
 
     def build(self):
-        self.batch = self.keys
         return super().build(visible=True, keys=self.keys)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from .engine import panels as engine
-from .errors import ModelError
 
 LINE = 64  # bytes of a cache line, where panels begin
 BATCH = 128 << 20  # bytes that are packed before the file's pages are given back
@@ -62,7 +61,6 @@ class WeightStore:
         return self._address(tensor.name, panels), size, *tensor.shape, tensor.type.id, True, False
 
     def _bind(self, tensor):
-        need(tensor, "matmul")
         if self.packed(tensor):
             self.pack([tensor])
             return self._bindings[tensor.name]
@@ -72,7 +70,6 @@ class WeightStore:
 
     def table(self, tensor):
         """Fields of a record that looks rows up."""
-        need(tensor, "embedding")
         raw = tensor.raw
         return {"raw": (self._address(f"{tensor.name}:rows", raw), raw.shape[1]), "expand": tensor.type.id}
 
@@ -80,18 +77,12 @@ class WeightStore:
         """Address of a tensor as float32."""
         name = f"{tensor.name}:values"
         if name not in self._arrays:
-            need(tensor, "bias" if tensor.name.endswith(".bias") else "norm")
             self._arrays[name] = np.ascontiguousarray(tensor.numpy(), np.float32)
         return address(self._arrays[name])
 
     def _address(self, name, array):
         self._arrays[name] = array
         return address(array)
-
-    @property
-    def packed_bytes(self):
-        """Memory that panels and vectors take (mapped rows aside)."""
-        return sum(a.nbytes for a in self._arrays.values() if a.flags.writeable)
 
 
 def batches(jobs):
@@ -105,13 +96,6 @@ def batches(jobs):
             group, size = [], 0
     if group:
         yield group
-
-
-def need(tensor, role):
-    if role not in tensor.type.roles:
-        raise ModelError(
-            f"tensor {tensor.name} is {tensor.type.name}, a type that cannot serve as {role}", tensor=tensor.name
-        )
 
 
 def address(array):

@@ -18,8 +18,8 @@ KINDS = {name: i for i, name in enumerate(
     "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
     "gated gated_matmul".split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
-PAGE_SIZE = PAGE
-SPLIT = (16, 128)            # tokens of a step that split attention, positions of a part (attention.pxi)
+PAGE_SIZE, KEY_TILE = PAGE, KEYS
+UNIT_ROWS, SPLIT = ROOM, (SPLIT_TOKENS, SPAN)
 SLICE_SECONDS = 0.03         # how long a team works before Python may look for an interrupt
 
 
@@ -39,11 +39,12 @@ cdef struct Team:            # what the threads of one run share
 
 cdef void work(Team* team, int start, int tid, int size) noexcept nogil:
     """Run records from `start`; leave at a barrier when time is up, so that all threads leave together."""
-    cdef int i = start
+    cdef int i = start, waits = 0
     cdef double begin = now() if tid == 0 else 0, end
     while i < team.stop:
         if team.ops[i].barrier or team.seconds != NULL:
-            if tid == 0 and i > start and team.seconds == NULL and i % 8 == 0 and now() > team.deadline:
+            waits += 1
+            if tid == 0 and i > start and team.seconds == NULL and waits % 4 == 0 and now() > team.deadline:
                 team.reached = i
             team_wait(&team.barrier, size)
             if team.reached == i and i > start:
@@ -102,7 +103,7 @@ cdef class Plan:
         return self.n_ops
 
     def add_matrix(self, size_t data, Py_ssize_t stride, int rows, int cols, int type_id, bint packed, bint exact):
-        """A weight: packed panels `stride` bytes apart, or the file's rows. Returns (number, quantized?, room).
+        """A weight: packed panels `stride` bytes apart, or the file's rows. Returns (number, room).
 
         `exact`: rows are dequantized when they are used and meet float activations. `room`: bytes of scratch a thread.
         """
@@ -121,7 +122,7 @@ cdef class Plan:
         self.matrices[self.n_matrices] = m
         self.n_matrices += 1
         panel = 0 if packed else cols // f.block_cols * f.block_bytes + exact * 4 * self.kernels.lanes * cols
-        return self.n_matrices - 1, bool(f.quantized), panel
+        return self.n_matrices - 1, panel
 
     def add_cache(self, size_t k, size_t v, size_t table, int pages_per_seq, int heads, int k_dim, int v_dim, int v_pad,
                   bint half):

@@ -44,7 +44,7 @@ def options(*decorators):
 
 
 default_model = click.argument("model", default="smollm2")
-threads = click.option("-t", "--threads", type=click.IntRange(1), help="Default: all cores.")
+threads = click.option("-t", "--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
 machine = options(
     threads,
     click.option("-c", "--ctx", type=click.IntRange(1), help="Context size, default the model's."),

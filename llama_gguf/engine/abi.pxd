@@ -6,6 +6,9 @@ cdef enum:
     KEYS = 16            # keys of one interleaved tile inside a page
     BLOCK = 32           # columns that share one activation scale
     MAX_HEAD = 512       # widest attention head
+    ROOM = 32            # query rows (token, head) of one unit of attention
+    SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
+    SPAN = 128           # positions of one such part
 
 cdef struct Scale:       # of one block of 8-bit activations: value = d * code
     float d

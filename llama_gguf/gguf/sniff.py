@@ -7,8 +7,8 @@ AGAIN = "download it again"
 _HEADS = (
     (b"version https://git-lfs", "a git-lfs pointer, not the model itself; run `git lfs pull`"
      " in its repository, or " + AGAIN),
-    (b"PK\x03\x04", "a zip archive (perhaps a PyTorch checkpoint), not GGUF; convert the model"
-     " with `llama-gguf convert`"),
+    (b"PK\x03\x04", "a zip archive (perhaps a PyTorch checkpoint), not GGUF; look for a GGUF"
+     " version of the model"),
     (b"\x1f\x8b", "a gzip archive; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive; unpack it first"),
     (b"\xfd7zXZ", "an xz archive; unpack it first"),
@@ -33,9 +33,9 @@ def explain(head, size):
         return f"the file ends after {size} of the 24 header bytes; {AGAIN}"
     if _is_pickle(head):
         return ("this is a Python pickle (perhaps a PyTorch checkpoint), which is never opened"
-                " here because it can run code; convert the model with `llama-gguf convert`")
+                " here because it can run code; look for a GGUF version of the model")
     if _is_safetensors(head, size):
-        return "this is a safetensors file; convert its folder with `llama-gguf convert`"
+        return "this is a safetensors file; look for a GGUF version of the model"
     return _explain_text(head) or (
         f"this is not a GGUF file: it starts with {head[:4]!r}, not with b'GGUF'")
 

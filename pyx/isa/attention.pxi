@@ -1,10 +1,5 @@
 # Attention over the pages of the KV cache. Softmax runs online over pages (Milakov and Gimelshein, arXiv 1805.02867).
 
-cdef enum:
-    ROOM = 32            # query rows (token, head) of one unit of work
-    SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
-    SPAN = 128           # positions of one such part
-
 cdef struct Softmax:     # of one query row: largest score, sum of exponentials
     float top
     float sum

@@ -6,7 +6,8 @@
 # (register tiles of TILE tokens).
 #
 # Codes of 4 bits and more keep their low 4 bits in four vectors (group g low, group g + 4 high half of each byte)
-# and the rest in bit planes (bit g, or bits 2(g % 4), of each byte belongs to group g). 8-bit codes stand as they are.
+# and the rest in bit planes (bit g, or bits 2(g % 4), of each byte belongs to group g). Codes of 2 and 3 bits are
+# such planes only. 8-bit codes stand as they are. Some 4-bit codes name one of sixteen points instead of a number.
 #
 # Activations are 8-bit blocks of 32 with one Scale each: a row is `cols` codes, then cols / 32 Scales.
 
@@ -15,6 +16,25 @@ cdef enum:
     DM          # a half scale and a half minimum
     K           # blocks of 256: half d and dmin, then 6-bit scale and minimum for each 32 columns
     K16         # blocks of 256: half d, then a signed 8-bit scale for each 16 columns
+    K16M        # blocks of 256: half d and dmin, then a byte of 4-bit scale and minimum for each 16 columns
+    K32         # blocks of 256: half d, then a signed 8-bit scale for each 32 columns
+    E8          # a power of two for each row and block
+
+cdef enum:
+    NUMBERS     # a code is a number
+    IQ4         # a code names one of the points of IQ4_NL
+    FP4         # ... of E2M1, doubled
+
+cdef uint8_t points[3][16]      # stored like 8-bit codes, with Q8_OFFSET
+
+
+cdef void set_points() noexcept:
+    """Points of `ggml-common.h` (kvalues_iq4nl, kvalues_mxfp4)."""
+    cdef int i
+    cdef int8_t[16] iq4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
+    cdef int8_t[16] fp4 = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
+    for i in range(16):
+        points[<int>IQ4][i], points[<int>FP4][i] = <uint8_t>(iq4[i] + Q8_OFFSET), <uint8_t>(fp4[i] + Q8_OFFSET)
 
 
 cdef inline int plane_vectors(int bits) noexcept nogil:
@@ -28,6 +48,13 @@ cdef inline void unpack(int bits, const uint8_t* p, int g, vu* lo, vu* hi) noexc
     cdef int bytes = 4 * LANES
     if bits == 8:
         lo[0], hi[0] = vu_load(p + g * bytes), vu_load(p + (g + 4) * bytes)
+        return
+    if bits <= 3:
+        lo[0], hi[0] = vu_and(vu_shr(vu_load(p), 2 * g), 3), vu_and(vu_shr(vu_load(p + bytes), 2 * g), 3)
+        if bits == 3:
+            h = vu_load(p + 2 * bytes)
+            lo[0] = vu_or(lo[0], vu_and(vu_shl(h, 2 - g) if g < 2 else vu_shr(h, g - 2), 4))
+            hi[0] = vu_or(hi[0], vu_and(vu_shr(h, g + 2), 4))
         return
     v = vu_load(p + g * bytes)
     lo[0], hi[0] = vu_and(v, 15), vu_and(vu_shr(v, 4), 15)
@@ -45,16 +72,16 @@ cdef inline vu two_bits(vu h, int g) noexcept nogil:
     return vu_and(vu_shl(h, 4 - 2 * g) if g < 2 else vu_shr(h, 2 * g - 4), 48)
 
 
-cdef inline vs dot(int bits, vs s, vu u, const uint8_t* x) noexcept nogil:
-    return vs_dot8(s, u, x) if bits == 8 else vs_dot(s, u, x)
+cdef inline vs dot(bint eight, vs s, vu u, const uint8_t* x) noexcept nogil:
+    return vs_dot8(s, u, x) if eight else vs_dot(s, u, x)
 
 
-cdef inline bint must_widen(int bits, int dots) noexcept nogil:
-    """Can sums of `dots` more products overflow an AVX2 pair sum?"""
-    return DOT_LIMIT and dots * 2 * 127 * ((1 << bits) - 1 if bits < 8 else 128) > DOT_LIMIT
+cdef inline bint must_widen(int largest, int dots) noexcept nogil:
+    """Can sums of `dots` more products with codes up to `largest` overflow an AVX2 pair sum?"""
+    return DOT_LIMIT and dots * 2 * 127 * largest > DOT_LIMIT
 
 
-cdef inline void block(int bits, int sub, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
+cdef inline void block(int bits, int named, int sub, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
                        const Scale* scales, vf d0, vf d1, vf m0, vf m1, bint has_min, vf* acc) noexcept nogil:
     """acc[t] += one block of 32 columns times token t.
 
@@ -68,28 +95,32 @@ cdef inline void block(int bits, int sub, int tokens, const uint8_t* p, const ui
     cdef vf p0
     cdef const uint8_t* xt
     cdef const Scale* sc
-    cdef int g, t, every = 4
+    cdef bint eight = bits == 8 or named != NUMBERS
+    cdef bint apart = sub == 16 or eight             # the second sixteen columns have sums of their own
+    cdef int g, t, every = 4, largest = 12 if named == FP4 else 128 if eight else (1 << bits) - 1
     # how many of the four unpacking rounds fit before pair sums must be widened
-    if must_widen(bits, 4 if sub == 16 else 8):
+    if must_widen(largest, 4 if apart else 8):
         every = 2
-    if must_widen(bits, 2 if sub == 16 else 4):
+    if must_widen(largest, 2 if apart else 4):
         every = 1
     for t in range(tokens):
         s0[t], s1[t] = vs_zero(), vs_zero()
         w0[t], w1[t] = vi_zero(), vi_zero()
     for g in range(4):
         unpack(bits, p, g, &lo, &hi)
+        if named != NUMBERS:
+            lo, hi = vu_points(points[named], lo), vu_points(points[named], hi)
         for t in range(tokens):
             xt = x + t * stride
-            s0[t] = dot(bits, s0[t], lo, xt + 4 * g)
-            if sub == 16 or bits == 8:
-                s1[t] = dot(bits, s1[t], hi, xt + 16 + 4 * g)
+            s0[t] = dot(eight, s0[t], lo, xt + 4 * g)
+            if apart:
+                s1[t] = dot(eight, s1[t], hi, xt + 16 + 4 * g)
             else:
-                s0[t] = dot(bits, s0[t], hi, xt + 16 + 4 * g)
+                s0[t] = dot(eight, s0[t], hi, xt + 16 + 4 * g)
             if every < 4 and (g + 1) % every == 0:
                 w0[t] = vi_add_s(w0[t], s0[t])
                 s0[t] = vs_zero()
-                if sub == 16 or bits == 8:
+                if apart:
                     w1[t] = vi_add_s(w1[t], s1[t])
                     s1[t] = vs_zero()
     for t in range(tokens):
@@ -103,61 +134,76 @@ cdef inline void block(int bits, int sub, int tokens, const uint8_t* p, const ui
                 acc[t] = vf_fma(m1, vf_set1(sc.high), acc[t])
         else:
             p0 = vi_float(w0[t]) if every < 4 else vs_float(s0[t])
-            if bits == 8:
+            if apart:
                 p0 = vf_add(p0, vi_float(w1[t]) if every < 4 else vs_float(s1[t]))
             acc[t] = vf_fma(vf_mul(d0, vf_set1(sc.d)), p0, acc[t])
             if has_min:
                 acc[t] = vf_fma(m0, vf_set1(sc.sum), acc[t])
 
 
-cdef inline void packed_tile(int bits, int scheme, int offset, int tokens, const uint8_t* p, int cols,
+cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
+                              const uint8_t* x, Py_ssize_t stride, vf* acc) noexcept nogil:
+    """Blocks of 32 columns with scales of their own."""
+    cdef vf d, m = vf_zero()
+    cdef int b
+    for b in range(cols // 32):
+        d = vf_load_e8m0(p) if scheme == E8 else vf_load_half(p)
+        p += LANES if scheme == E8 else 2 * LANES
+        if scheme == DM:
+            m = vf_load_half(p)
+            p += 2 * LANES
+        elif offset:
+            m = vf_mul(d, vf_set1(-<float>offset))
+        block(bits, named, 32, tokens, p, x + 32 * b, stride, <const Scale*>(x + cols) + b, d, m, m, m,
+              scheme == DM or offset != 0, acc)
+        p += plane_vectors(bits) * 4 * LANES
+
+
+cdef inline void super_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
+                              const uint8_t* x, Py_ssize_t stride, vf* acc) noexcept nogil:
+    """Blocks of 256 columns whose scales are small integers times a half."""
+    cdef vf d, dmin = vf_zero(), d0, d1, m0, m1, less = vf_set1(-<float>offset)
+    cdef int b
+    cdef const uint8_t* s
+    for b in range(cols // 32):
+        if b % 8 == 0:
+            d = vf_load_half(p)
+            p += 2 * LANES
+            if scheme == K or scheme == K16M:
+                dmin = vf_sub(vf_zero(), vf_load_half(p))
+                p += 2 * LANES
+            s = p
+            p += 8 * LANES if scheme == K32 else 16 * LANES
+        if scheme == K:
+            d0, m0 = vf_mul(d, vf_load_u8(s)), vf_mul(dmin, vf_load_u8(s + 8 * LANES))
+            d1, m1 = d0, m0
+        elif scheme == K32:
+            d0 = vf_mul(d, vf_load_i8(s))
+            d1, m0 = d0, vf_mul(d0, less)
+            m1 = m0
+        elif scheme == K16M:
+            d0, d1 = vf_mul(d, vf_load_u4(s, 0)), vf_mul(d, vf_load_u4(s + LANES, 0))
+            m0, m1 = vf_mul(dmin, vf_load_u4(s, 4)), vf_mul(dmin, vf_load_u4(s + LANES, 4))
+        else:
+            d0, d1 = vf_mul(d, vf_load_i8(s)), vf_mul(d, vf_load_i8(s + LANES))
+            m0, m1 = vf_mul(d0, less), vf_mul(d1, less)
+        block(bits, named, 32 if scheme == K or scheme == K32 else 16, tokens, p, x + 32 * b, stride,
+              <const Scale*>(x + cols) + b, d0, d1, m0, m1, True, acc)
+        s += LANES if scheme == K or scheme == K32 else 2 * LANES
+        p += plane_vectors(bits) * 4 * LANES
+
+
+cdef inline void packed_tile(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                              const uint8_t* x, Py_ssize_t stride, float* y) noexcept nogil:
     """One panel times `tokens` tokens (at most TILE): y is (tokens, LANES)."""
     cdef vf acc[TILE]
-    cdef vf d, dmin, d0, d1, m0, m1
-    cdef int b, j, t, vectors = plane_vectors(bits) * 4 * LANES
-    cdef const uint8_t* scales8
-    cdef const uint8_t* mins8
-    cdef const Scale* scales = <const Scale*>(x + cols)
-    cdef bint has_min = scheme == DM or scheme == K or offset != 0
-    d1 = m0 = m1 = vf_zero()
+    cdef int t
     for t in range(tokens):
         acc[t] = vf_zero()
-    if scheme == D or scheme == DM:
-        for b in range(cols // 32):
-            d0 = vf_load_half(p)
-            p += 2 * LANES
-            if scheme == DM:
-                m0 = vf_load_half(p)
-                p += 2 * LANES
-            elif offset:
-                m0 = vf_mul(d0, vf_set1(-<float>offset))
-            block(bits, 32, tokens, p, x, stride, scales, d0, d1, m0, m1, has_min, acc)
-            p += vectors
-            x += 32
-            scales += 1
+    if scheme == D or scheme == DM or scheme == E8:
+        small_blocks(bits, named, scheme, offset, tokens, p, cols, x, stride, acc)
     else:
-        for b in range(cols // 256):
-            d = vf_load_half(p)
-            p += 2 * LANES
-            if scheme == K:
-                dmin = vf_sub(vf_zero(), vf_load_half(p))
-                p += 2 * LANES
-            scales8, mins8 = p, p + 8 * LANES
-            p += 16 * LANES
-            for j in range(8):
-                if scheme == K:
-                    d0 = vf_mul(d, vf_load_u8(scales8 + j * LANES))
-                    m0 = vf_mul(dmin, vf_load_u8(mins8 + j * LANES))
-                    block(bits, 32, tokens, p, x, stride, scales, d0, d1, m0, m1, True, acc)
-                else:
-                    d0 = vf_mul(d, vf_load_i8(scales8 + 2 * j * LANES))
-                    d1 = vf_mul(d, vf_load_i8(scales8 + (2 * j + 1) * LANES))
-                    m0, m1 = vf_mul(d0, vf_set1(-<float>offset)), vf_mul(d1, vf_set1(-<float>offset))
-                    block(bits, 16, tokens, p, x, stride, scales, d0, d1, m0, m1, has_min, acc)
-                p += vectors
-                x += 32
-                scales += 1
+        super_blocks(bits, named, scheme, offset, tokens, p, cols, x, stride, acc)
     for t in range(tokens):
         vf_store(y + t * LANES, acc[t])
 
@@ -189,7 +235,7 @@ cdef inline void float_tile(int kind, int tokens, const uint8_t* p, int cols, co
         vf_store(y + t * LANES, vf_add(even[t], odd[t]))
 
 
-cdef inline void tile(int bits, int scheme, int offset, const uint8_t* p, int cols, const uint8_t* x,
+cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t* p, int cols, const uint8_t* x,
                       Py_ssize_t stride, int tokens, float* y) noexcept nogil:
     """Any number of tokens up to TILE; bits 32, 16, 17 mean F32, F16, BF16."""
     cdef int kind = 0 if bits == 32 else 1 if bits == 16 else 2
@@ -201,11 +247,11 @@ cdef inline void tile(int bits, int scheme, int offset, const uint8_t* p, int co
         else:
             float_tail(kind, tokens, p, cols, x, stride, y)
     elif tokens == TILE:
-        packed_tile(bits, scheme, offset, TILE, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, TILE, p, cols, x, stride, y)
     elif tokens == 1:
-        packed_tile(bits, scheme, offset, 1, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, 1, p, cols, x, stride, y)
     else:
-        packed_tail(bits, scheme, offset, tokens, p, cols, x, stride, y)
+        packed_tail(bits, named, scheme, offset, tokens, p, cols, x, stride, y)
 
 
 cdef inline void float_tail(int kind, int tokens, const uint8_t* p, int cols, const uint8_t* x, Py_ssize_t stride,
@@ -218,50 +264,14 @@ cdef inline void float_tail(int kind, int tokens, const uint8_t* p, int cols, co
         float_tile(kind, 1, p, cols, x + t * stride, stride, y + t * LANES)
 
 
-cdef inline void packed_tail(int bits, int scheme, int offset, int tokens, const uint8_t* p, int cols,
+cdef inline void packed_tail(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                              const uint8_t* x, Py_ssize_t stride, float* y) noexcept nogil:
     cdef int t = 0
     if TILE > 4 and tokens >= 4:
-        packed_tile(bits, scheme, offset, 4, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, 4, p, cols, x, stride, y)
         t = 4
     while t + 2 <= tokens:
-        packed_tile(bits, scheme, offset, 2, p, cols, x + t * stride, stride, y + t * LANES)
+        packed_tile(bits, named, scheme, offset, 2, p, cols, x + t * stride, stride, y + t * LANES)
         t += 2
     if t < tokens:
-        packed_tile(bits, scheme, offset, 1, p, cols, x + t * stride, stride, y + t * LANES)
-
-
-# One row per type: bits of a code, where scales stand, what is subtracted from a code.
-
-cdef void tile_f32(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(32, 0, 0, p, n, x, s, t, y)
-
-cdef void tile_f16(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(16, 0, 0, p, n, x, s, t, y)
-
-cdef void tile_bf16(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(17, 0, 0, p, n, x, s, t, y)
-
-cdef void tile_q4_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, D, 8, p, n, x, s, t, y)
-
-cdef void tile_q4_1(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, DM, 0, p, n, x, s, t, y)
-
-cdef void tile_q5_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, D, 16, p, n, x, s, t, y)
-
-cdef void tile_q5_1(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, DM, 0, p, n, x, s, t, y)
-
-cdef void tile_q8_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(8, D, Q8_OFFSET, p, n, x, s, t, y)
-
-cdef void tile_q4_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, K, 0, p, n, x, s, t, y)
-
-cdef void tile_q5_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, K, 0, p, n, x, s, t, y)
-
-cdef void tile_q6_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(6, K16, 32, p, n, x, s, t, y)
+        packed_tile(bits, named, scheme, offset, 1, p, cols, x + t * stride, stride, y + t * LANES)

@@ -7,6 +7,7 @@ from llama_gguf.engine.abi cimport *
 
 include "dequant.pxi"
 include "gemm.pxi"
+include "tiles.pxi"
 include "pack.pxi"
 include "ops.pxi"
 include "matmul.pxi"

@@ -57,7 +57,7 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
         for i in range(BLOCK // LANES):
             peak = vf_max(peak, vf_abs(vf_load(x + b * BLOCK + i * LANES)))
         top = vf_top(peak)
-        inverse = 127 / top if top > 0 else 0
+        inverse = 127 / top if top > 1e-30 else 0       # smaller still, and 127 / top is infinite
         low = high = 0
         total = vf_zero()
         for i in range(BLOCK // LANES):
@@ -68,7 +68,7 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
                 low = vf_sum(total)
                 total = vf_zero()
         high = vf_sum(total)
-        scale[b].d = top / 127
+        scale[b].d = top / 127 if inverse else 0
         scale[b].low, scale[b].high = scale[b].d * low, scale[b].d * high
         scale[b].sum = scale[b].d * (low + high)
 

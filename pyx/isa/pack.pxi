@@ -128,6 +128,74 @@ cdef void place_q6_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
         v += 6 * LANES
 
 
+cdef inline uint32_t two_bits_of(const uint8_t* b, int group, int shift) noexcept nogil:
+    return word(b, group) >> shift & 0x03030303u
+
+
+cdef inline void planes_of_two(const uint8_t* codes, int row, uint32_t* v, int step) noexcept nogil:
+    """256 columns of 2 bits: 64 bytes, of which 32 hold four blocks. Blocks of the panel are `step` vectors apart."""
+    cdef uint32_t low, high
+    cdef int j, g
+    for j in range(8):
+        low = high = 0
+        for g in range(4):
+            low |= two_bits_of(codes + 32 * (j >> 2), g, 2 * (j & 3)) << 2 * g
+            high |= two_bits_of(codes + 32 * (j >> 2), g + 4, 2 * (j & 3)) << 2 * g
+        v[j * step * LANES + row], v[(j * step + 1) * LANES + row] = low, high
+
+
+cdef void place_q2_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    cdef int j
+    halves(b + 80, 2, row, p)
+    for j in range(16):
+        p[(4 + j) * LANES + row] = b[j]
+    planes_of_two(b + 16, row, <uint32_t*>(p + 20 * LANES), 2)
+
+
+cdef void place_q3_k(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    """Third bits: bit j of byte c is column 32j + c's. Scales: sixteen nibbles, then sixteen pairs of upper bits."""
+    cdef uint32_t* v = <uint32_t*>(p + 18 * LANES)
+    cdef uint32_t plane
+    cdef int j, g
+    halves(b + 108, 1, row, p)
+    for j in range(16):
+        p[(2 + j) * LANES + row] = <uint8_t>(((b[96 + (j & 7)] >> 4 * (j >> 3) & 15)
+                                              | (b[104 + (j & 3)] >> 2 * (j >> 2) & 3) << 4) - 32)
+    planes_of_two(b + 32, row, v, 3)
+    for j in range(8):
+        plane = 0
+        for g in range(8):
+            plane |= (word(b, g) >> j & 0x01010101u) << g
+        v[(3 * j + 2) * LANES + row] = plane
+
+
+cdef void place_iq4_xs(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    cdef uint32_t* v = <uint32_t*>(p + 10 * LANES)
+    cdef int j, g
+    halves(b, 1, row, p)
+    for j in range(8):
+        p[(2 + j) * LANES + row] = <uint8_t>(((b[4 + (j >> 1)] >> 4 * (j & 1) & 15)
+                                              | (b[2 + (j >> 2)] >> 2 * (j & 3) & 3) << 4) - 32)
+        for g in range(4):
+            v[(4 * j + g) * LANES + row] = word(b + 8 + 16 * j, g)
+
+
+cdef void place_mxfp4(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    cdef uint32_t* v = <uint32_t*>(p + LANES)
+    cdef int g
+    p[row] = b[0]
+    for g in range(4):
+        v[g * LANES + row] = word(b + 1, g)
+
+
+cdef void place_tq2_0(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
+    cdef int j
+    halves(b + 64, 1, row, p)
+    for j in range(8):
+        p[(2 + j) * LANES + row] = 1
+    planes_of_two(b, row, <uint32_t*>(p + 10 * LANES), 2)
+
+
 cdef inline void pack(place_fn place, int wide, Py_ssize_t size, Py_ssize_t room, const uint8_t* rows,
                       Py_ssize_t row_bytes, int n_rows, int cols, uint8_t* panel) noexcept nogil:
     """Blocks of `wide` columns and `size` bytes into blocks of `room` bytes; missing rows become zeros."""
@@ -191,3 +259,18 @@ cdef void pack_q5_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t
 
 cdef void pack_q6_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
     pack(place_q6_k, 256, 210, 210 * LANES, rows, rb, n, cols, p)
+
+cdef void pack_q2_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
+    pack(place_q2_k, 256, 84, 84 * LANES, rows, rb, n, cols, p)
+
+cdef void pack_q3_k(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
+    pack(place_q3_k, 256, 110, 114 * LANES, rows, rb, n, cols, p)
+
+cdef void pack_iq4_xs(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
+    pack(place_iq4_xs, 256, 136, 138 * LANES, rows, rb, n, cols, p)
+
+cdef void pack_mxfp4(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
+    pack(place_mxfp4, 32, 17, 17 * LANES, rows, rb, n, cols, p)
+
+cdef void pack_tq2_0(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
+    pack(place_tq2_0, 256, 66, 74 * LANES, rows, rb, n, cols, p)

@@ -49,6 +49,15 @@ cdef extern from * nogil:
     static inline vf vf_scale2(vf a, vf n) {
         __m256i e = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
         return _mm256_mul_ps(a, _mm256_castsi256_ps(e)); }
+    static inline vf vf_load_u4(const void *p, int shift) {
+        __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+        return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(b, shift), _mm256_set1_epi32(15))); }
+    static inline vf vf_load_e8m0(const void *p) {
+        __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+        e = _mm256_sub_epi32(_mm256_max_epi32(e, _mm256_set1_epi32(1)), _mm256_set1_epi32(1));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)); }
+    static inline vu vu_points(const uint8_t *table, vu u) {
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), u); }
     static inline vu vu_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
     static inline vu vu_and(vu a, int byte) { return _mm256_and_si256(a, _mm256_set1_epi8((char)byte)); }
     #define vu_or(a, b) _mm256_or_si256(a, b)

@@ -40,6 +40,15 @@ cdef extern from * nogil:
     static inline void vf_store_i8(void *p, vf a) {
         _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a))); }
     static inline vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }   /* a * 2**n, n whole */
+    static inline vf vf_load_u4(const void *p, int shift) {
+        __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+        return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(b, shift), _mm512_set1_epi32(15))); }
+    static inline vf vf_load_e8m0(const void *p) {
+        __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+        e = _mm512_sub_epi32(_mm512_max_epi32(e, _mm512_set1_epi32(1)), _mm512_set1_epi32(1));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23)); }
+    static inline vu vu_points(const uint8_t *table, vu u) {
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), u); }
     #define vu_load(p) _mm512_loadu_si512(p)
     static inline vu vu_and(vu a, int byte) { return _mm512_and_si512(a, _mm512_set1_epi8((char)byte)); }
     #define vu_or(a, b) _mm512_or_si512(a, b)

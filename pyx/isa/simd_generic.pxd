@@ -53,11 +53,18 @@ cdef extern from * nogil:
     static inline void vf_store_i8(void *p, vf a) { EACH ((int8_t *)p)[i] = (int8_t)nearbyintf(a.v[i]); }
     static inline vf vf_scale2(vf a, vf n) {
         EACH a.v[i] *= word_float((uint32_t)((int32_t)n.v[i] + 127) << 23); return a; }
+    static inline vf vf_load_u4(const void *p, int shift) {
+        vf r; EACH r.v[i] = ((const uint8_t *)p)[i] >> shift & 15; return r; }
+    static inline vf vf_load_e8m0(const void *p) {
+        vf r; EACH { uint32_t e = ((const uint8_t *)p)[i]; r.v[i] = word_float((e ? e - 1 : 0) << 23); } return r; }
     static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }
     static inline vu vu_and(vu a, int byte) { for (int i = 0; i < 4 * LANES; i++) a.v[i] &= byte; return a; }
     static inline vu vu_or(vu a, vu b) { for (int i = 0; i < 4 * LANES; i++) a.v[i] |= b.v[i]; return a; }
     static inline vu vu_shr(vu a, int n) { for (int i = 0; i < 4 * LANES; i++) a.v[i] >>= n; return a; }
     static inline vu vu_shl(vu a, int n) { for (int i = 0; i < 4 * LANES; i++) a.v[i] <<= n; return a; }
+    static inline vu vu_points(const uint8_t *table, vu u) {
+        for (int i = 0; i < 4 * LANES; i++) u.v[i] = table[u.v[i]];
+        return u; }
     static inline vs vs_zero(void) { vs r; EACH r.v[i] = 0; return r; }
     static inline vs vs_dot(vs s, vu u, const void *x) {
         const int8_t *b = (const int8_t *)x;

@@ -18,7 +18,7 @@ cdef extern from * nogil:
     static inline vf vf_zero(void) { return vf_set1(0.0f); }
     static inline vf vf_load(const float *p) { return BOTH(vf, vld1q_f32(p), vld1q_f32(p + 4)); }
     static inline void vf_store(float *p, vf a) { vst1q_f32(p, a.val[0]); vst1q_f32(p + 4, a.val[1]); }
-    #define PAIR(name, op) static inline vf name(vf a, vf b) {
+    #define PAIR(name, op) static inline vf name(vf a, vf b) { \\
         return BOTH(vf, op(a.val[0], b.val[0]), op(a.val[1], b.val[1])); }
     PAIR(vf_add, vaddq_f32)
     PAIR(vf_sub, vsubq_f32)
@@ -53,6 +53,14 @@ cdef extern from * nogil:
     static inline float32x4_t scale2(float32x4_t a, float32x4_t n) {
         return vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23))); }
     static inline vf vf_scale2(vf a, vf n) { return BOTH(vf, scale2(a.val[0], n.val[0]), scale2(a.val[1], n.val[1])); }
+    static inline vf vf_load_u4(const void *p, int shift) {
+        uint8x8_t b = vand_u8(vshl_u8(vld1_u8((const uint8_t *)p), vdup_n_s8((int8_t)-shift)), vdup_n_u8(15));
+        uint16x8_t h = vmovl_u8(b);
+        return BOTH(vf, vcvtq_f32_u32(vmovl_u16(vget_low_u16(h))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(h)))); }
+    static inline vf vf_load_e8m0(const void *p) {
+        uint16x8_t h = vmovl_u8(vqsub_u8(vld1_u8((const uint8_t *)p), vdup_n_u8(1)));
+        return BOTH(vf, vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vget_low_u16(h)), 23)),
+            vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vget_high_u16(h)), 23))); }
     static inline vu vu_load(const void *p) {
         return BOTH(vu, vld1q_u8((const uint8_t *)p), vld1q_u8((const uint8_t *)p + 16)); }
     static inline vu vu_and(vu a, int byte) {
@@ -61,6 +69,9 @@ cdef extern from * nogil:
     static inline vu vu_shl(vu a, int n) {
         int8x16_t k = vdupq_n_s8((int8_t)n); return BOTH(vu, vshlq_u8(a.val[0], k), vshlq_u8(a.val[1], k)); }
     static inline vu vu_shr(vu a, int n) { return vu_shl(a, -n); }
+    static inline vu vu_points(const uint8_t *table, vu u) {
+        uint8x16_t t = vld1q_u8(table);
+        return BOTH(vu, vqtbl1q_u8(t, u.val[0]), vqtbl1q_u8(t, u.val[1])); }
     static inline vs vs_zero(void) { return BOTH(vs, vdupq_n_s32(0), vdupq_n_s32(0)); }
     static inline int8x16_t four(const void *p) {
         int32_t x; memcpy(&x, p, 4); return vreinterpretq_s8_s32(vdupq_n_s32(x)); }

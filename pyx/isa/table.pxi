@@ -1,7 +1,7 @@
 # The table of kernels that this instruction set hands to plan.pyx, as a capsule.
 from cpython.pycapsule cimport PyCapsule_New
 
-cdef Format formats[11]
+cdef Format formats[17]
 cdef op_fn operations[20]
 cdef Kernels table
 
@@ -27,6 +27,12 @@ cdef void add_formats() noexcept:
     add_format(12, 1, 256, 148 * LANES, tile_q4_k, pack_q4_k)
     add_format(13, 1, 256, 180 * LANES, tile_q5_k, pack_q5_k)
     add_format(14, 1, 256, 210 * LANES, tile_q6_k, pack_q6_k)
+    add_format(10, 1, 256, 84 * LANES, tile_q2_k, pack_q2_k)
+    add_format(11, 1, 256, 114 * LANES, tile_q3_k, pack_q3_k)
+    add_format(20, 1, 32, 18 * LANES, tile_iq4_nl, pack_q4_0)    # the layout of Q4_0, other values
+    add_format(23, 1, 256, 138 * LANES, tile_iq4_xs, pack_iq4_xs)
+    add_format(39, 1, 32, 17 * LANES, tile_mxfp4, pack_mxfp4)
+    add_format(35, 1, 256, 74 * LANES, tile_tq2_0, pack_tq2_0)
 
 
 def kernels():
@@ -34,6 +40,7 @@ def kernels():
     cdef int i = 0
     cdef op_fn* o = operations
     if table.n_formats == 0:
+        set_points()
         add_formats()
         o[0], o[1], o[2], o[3] = op_embed, op_copy, op_select, op_quantize
         o[4], o[5], o[6], o[7] = op_rms_norm, op_matmul, op_angles, op_rope

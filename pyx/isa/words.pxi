@@ -2,6 +2,8 @@
 #   vf  LANES floats        vi  LANES 32-bit integers        vu  four bytes for each lane
 #   vs  running sums of byte products, one per lane (wide: 32 bits; AVX2 without VNNI: pairs of 16 bits)
 
+from libc.stdint cimport uint8_t
+
 cdef extern from * nogil:
     enum:
         LANES
@@ -40,12 +42,18 @@ cdef extern from * nogil:
     void vf_store_i8(void*, vf)
     # a * 2**n for whole n
     vf vf_scale2(vf, vf)
+    # LANES nibbles, the ones `shift` (0 or 4) bits up in their bytes
+    vf vf_load_u4(const void*, int shift)
+    # LANES powers of two, 2**(byte - 128)
+    vf vf_load_e8m0(const void*)
     vu vu_load(const void*)
     vu vu_and(vu, int)
     vu vu_or(vu, vu)
     vu vu_shr(vu, int)
     vu vu_shl(vu, int)
     # s + four products per lane: u unsigned codes (at most 7 bits), x four signed bytes for every lane
+    # each byte of u, 0 ... 15, replaced by what the table has there
+    vu vu_points(const uint8_t* table, vu u)
     vs vs_zero()
     vs vs_dot(vs, vu, const void*)
     # the same for 8-bit codes, stored with Q8_OFFSET

@@ -23,8 +23,9 @@ TOKENS = range(1, 20)  # all tails of register tiles
 # the values, by as much as those of one sign are larger than those around zero.
 SUM = 3e-7
 
-# A hidden value next to a rounding edge may fall on its other side: one code, 1 / 127 of its block's largest value.
-MLP = 1e-7
+# A hidden value next to a rounding edge may fall on its other side: one code, 1 / 127 of its block's largest value m.
+# That is m**2 / 127**2 of the hidden row's square sum, 6e-5 / 60 where m**2 is a 60th of it. One such flip is allowed.
+MLP = 1e-6
 
 
 def weights(type, rows, cols=512, seed=0):

@@ -7,43 +7,46 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
 
-from .goldens import LLAMAS, exact, golden, nmse, reference
+from .goldens import GOLDENS, exact, golden, nmse, reference
 
 SAME = 1e-10  # two orders of the same float32 sums
 OUTSIDE = 1e-12  # another engine's float32; 5e-14 is usual
-CACHED = 1e-8  # keys and values rounded to F16 (2**-11 each); these models have small scores
+TABLE = 1e-6  # llama.cpp takes GELU from a table of halves
+CACHED = {"gemma3": 1e-7}  # keys and values rounded to F16 (2**-11 each); its normed heads make the largest scores
+SMALL_SCORES = 1e-8  # the same for the other models
 FLIPPED = 1e-4  # a last bit may tip an 8-bit code, 1 / 127 of its block; the codes themselves cost 3e-4
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 @pytest.mark.parametrize("peer", ["transformers", "llama_cpp"])
 def test_logits_equal_those_of_others(isa, name, peer):
     ids, logits = golden(name)
     with exact(name) as model:
-        assert nmse(model.logits(ids), logits[peer]) <= OUTSIDE
+        limit = TABLE if (name, peer) == ("gemma3", "llama_cpp") else OUTSIDE
+        assert nmse(model.logits(ids), logits[peer]) <= limit
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_logits_equal_those_of_the_reference(isa, name):
     with exact(name) as model:
         assert nmse(model.logits(golden(name)[0]), reference(name)) <= SAME
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_the_reference_equals_transformers(name):
     assert nmse(reference(name), golden(name)[1]["transformers"]) <= OUTSIDE
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_the_default_cache_costs_little(isa, name):
     """F16 keys and values, and kernels that fuse what they can."""
     ids, logits = golden(name)
     with exact(name, exact=False) as model:
         error = nmse(model.logits(ids), logits["transformers"])
-    assert error <= CACHED
+    assert error <= CACHED.get(name, SMALL_SCORES)
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_prefill_equals_token_by_token(isa, name):
     ids = golden(name)[0]
     with exact(name) as model:
@@ -53,7 +56,7 @@ def test_prefill_equals_token_by_token(isa, name):
     assert nmse(single, whole) <= SAME
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_the_last_row_alone_is_the_last_of_every_row(isa, name):
     ids = golden(name)[0]
     with exact(name) as model:
@@ -63,7 +66,7 @@ def test_the_last_row_alone_is_the_last_of_every_row(isa, name):
         assert nmse(rows, whole[[5, 0, 47]]) <= SAME
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_four_sequences_decoded_in_one_batch_equal_each_alone(isa, name):
     ids = golden(name)[0]
     texts = [ids[i : i + n] for i, n in ((0, 40), (3, 25), (9, 30), (20, 18))]
@@ -78,7 +81,7 @@ def test_four_sequences_decoded_in_one_batch_equal_each_alone(isa, name):
                 assert nmse(row, logits[-back]) <= SAME
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_two_plans_of_half_the_layers_chained_equal_the_whole(isa, name):
     ids = golden(name)[0]
     with exact(name) as model:
@@ -110,7 +113,7 @@ def test_writing_a_value_equals_doing_so_in_the_reference(isa, name, layer, valu
         assert nmse(model.logits(ids), clean["logits"]) <= SAME
 
 
-@pytest.mark.parametrize("name", LLAMAS)
+@pytest.mark.parametrize("name", GOLDENS)
 def test_every_watched_value_is_that_of_the_reference(isa, name):
     ids = golden(name)[0][:30]
     with exact(name) as model:
@@ -201,7 +204,7 @@ def test_an_f32_cache_is_taken_on_request(isa):
     with exact("llama", exact=False) as model:
         half = nmse(model.session(kv_type="F16").forward(ids, every=True), reference("llama"))
         full = nmse(model.session(kv_type="F32").forward(ids, every=True), reference("llama"))
-    assert full <= SAME < half <= CACHED
+    assert full <= SAME < half <= SMALL_SCORES
 
 
 def test_the_plan_prints_as_a_table_with_the_model_files_lines():
