@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .errors import ContextOverflow
 from .sampling import Sampler
 
@@ -86,13 +88,14 @@ def stream(
 
 def _stream(model, session, ids, sampler, max_tokens, stop):
     me, history, text, eog = object(), list(ids), model.tokenizer.stream(), model.tokenizer.eog
+    row = np.empty((1, session.width), np.float32)  # one for all tokens: a fresh one costs its pages each time
     begin = time.perf_counter()
-    logits = extend(session, me, history)
+    logits = extend(session, me, history, row)
     prompt_seconds = time.perf_counter() - begin
     begin, reason, stopped = time.perf_counter(), "length", False
     for n in range(max_tokens):
         if n:
-            logits = extend(session, me, history)
+            logits = extend(session, me, history, row)
         token = sampler.sample(logits[0], history)
         if token in eog:
             reason = "stop"
@@ -110,7 +113,7 @@ def _stream(model, session, ids, sampler, max_tokens, stop):
     yield Chunk(rest, None, reason, len(ids), prompt_seconds, time.perf_counter() - begin)
 
 
-def extend(session, me, history):
+def extend(session, me, history, row):
     """Logits after `history`, all but whose last token stand in the session, unless somebody else used it meanwhile.
 
     No lock is held between chunks: whoever reads a stream may take his time, use the model, or go to another thread.
@@ -118,10 +121,10 @@ def extend(session, me, history):
     with session.lock:
         if session.owner is not me:
             session.reset()
-            logits = session.forward(history)
+            logits = session.forward(history, out=row)
             session.owner = me
             return logits
-        return session.forward(history[-1:])
+        return session.forward(history[-1:], out=row)
 
 
 def collect(chunks):

@@ -22,7 +22,7 @@ def available():
 
 
 def _file_pages(folder):
-    """Bytes of cached files, which the kernel gives back when memory is short (a model that was read is such a file)."""
+    """Bytes of cached files (a model that was read is one), which the kernel gives back when memory is short."""
     try:
         lines = Path(folder, "memory.stat").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))

@@ -100,8 +100,8 @@ class Session:
             if not 0 <= s < self.cache.n_seq:
                 raise ModelError(f"there is no sequence {s}; this session has 0 ... {self.cache.n_seq - 1}")
 
-    def forward(self, ids, seq=0, every=False):
-        """Append tokens to one sequence; logits of the last one, or of each: float32 (n, n_vocab).
+    def forward(self, ids, seq=0, every=False, out=None):
+        """Append tokens to one sequence; logits of the last one, or of each: float32 (n, n_vocab), `out` if given.
 
         In a session of later layers `ids` are residuals (n, width); of earlier layers, residuals come back.
         """
@@ -113,7 +113,8 @@ class Session:
             start = self.cache.lengths[seq]
             self.cache.need(seq, n)
             every = every or not self.ends
-            out = np.empty((n if every else 1, self.width), np.float32)
+            if out is None:
+                out = np.empty((n if every else 1, self.width), np.float32)
             try:
                 self._forward(ids, seq, every, out)
             except BaseException:
@@ -191,12 +192,15 @@ class Session:
             while end < n and seqs[end] == seq:
                 end += 1
             start = self.cache.extend(seq, end - at)
-            position[at:end] = np.arange(start, start + end - at)
+            position[at:end] = start if end - at == 1 else np.arange(start, start + end - at)
             run_start[runs], run_seq[runs], runs = at, seq, runs + 1
             self.tokens[seq].extend([] if residual is not None else map(int, ids[at:end]))
             at = end
         run_start[runs] = n
-        want[: len(wanted)] = wanted
+        if len(wanted) == 1:
+            want[0] = wanted[0]
+        else:
+            want[: len(wanted)] = wanted
         return n, len(wanted), runs, residual
 
 
