@@ -152,9 +152,11 @@ class Model:
         return Session(self, n_ctx, n_seq, kv_type, layers)
 
     def _need_weights(self):
+        """ModelError if there is nothing to compute with, or if the file was written over."""
         if self.graph is None:
             why = "was opened with vocab_only=True" if self.vocab_only else "is closed"
             raise ModelError(f"this model {why}", path=str(self.path))
+        self.file.check_unchanged()
 
     @property
     def main(self):

@@ -80,7 +80,10 @@ def read_prompt(prompt):
 
 def _stdin_text():
     """All of stdin less one final newline, which is the shell's and not the text's."""
-    return sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    text = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    if any("\udc80" <= c <= "\udcff" for c in text):  # bytes that decoding could only carry along
+        raise click.ClickException("stdin is not UTF-8 text; convert it first, for example with iconv")
+    return text
 
 
 def _stdin_has_text():

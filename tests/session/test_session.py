@@ -191,3 +191,18 @@ def test_nan_in_weights_is_said_not_sampled(tmp_path):
     path = tiny(tmp_path / "nan.gguf", tensors={"output_norm.weight": norm})
     with Model(path) as model, pytest.raises(ModelError, match="not finite"):
         model.generate(IDS[:4])
+
+
+def test_a_file_written_over_in_place_is_noticed(tmp_path):
+    """Rows of the embedding are still read from it; one replaced by rename does no harm."""
+    path = tiny(tmp_path / "t.gguf")
+    with Model(path) as model:
+        logits = model.logits([1, 2])
+        other = tiny(tmp_path / "other.gguf", seed=1)
+        other.replace(path)
+        assert np.array_equal(model.logits([1, 2]), logits)
+    with Model(path) as model:
+        with open(path, "r+b") as file:
+            file.truncate(4096)
+        with pytest.raises(ModelError, match="changed while it was open"):
+            model.logits([1, 2])
