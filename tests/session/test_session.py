@@ -140,16 +140,12 @@ def test_rows_that_do_not_exist_are_refused(model, wanted):
     assert len(session) == 0
 
 
-def test_first_layers_give_all_rows_or_those_that_are_wanted(model):
+def test_first_layers_give_all_rows_whatever_is_wanted(model):
     """A session that ends before the last layer has no choice of rows; it may not write beyond its answer."""
     first = model.session(layers=range(1))
     every = first.forward(IDS[:8], every=True)
     first.reset()
-    try:
-        rows = first.step(IDS[:8], [0] * 8, wanted=[7])
-    except ModelError:
-        return
-    same(rows, every[7:8] if len(rows) == 1 else every)
+    same(first.step(IDS[:8], [0] * 8, wanted=[7]), every)
 
 
 @pytest.mark.parametrize("shape", [(3, 63), (3, 65), (64,), (1, 3, 64)])
