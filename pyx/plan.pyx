@@ -115,14 +115,14 @@ cdef class Plan:
             raise MemoryError
         self.matrices = grown
         m.data, m.stride, m.rows, m.cols, m.tile = <const uint8_t*>data, stride, rows, cols, f.tile
+        m.panel, m.quantized = cols // f.block_cols * f.block_bytes, f.quantized
         if not packed:
             m.pack = f.pack
         if exact:
             m.expand = self.kernels.expander(type_id)
         self.matrices[self.n_matrices] = m
         self.n_matrices += 1
-        panel = 0 if packed else cols // f.block_cols * f.block_bytes + exact * 4 * self.kernels.lanes * cols
-        return self.n_matrices - 1, panel
+        return self.n_matrices - 1, 0 if packed else m.panel + exact * 4 * self.kernels.lanes * cols
 
     def add_cache(self, size_t k, size_t v, size_t table, int pages_per_seq, int heads, int k_dim, int v_dim, int v_pad,
                   bint half):

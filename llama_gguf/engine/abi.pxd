@@ -26,8 +26,8 @@ cdef struct Step:        # what one forward pass is asked to do
     const int32_t* run_start  # (n_runs + 1,) neighbours of one sequence at consecutive positions
     const int32_t* run_seq    # (n_runs,)
 
-ctypedef void (*tile_fn)(const uint8_t* panel, int cols, const uint8_t* x, Py_ssize_t stride, int tokens,
-                         float* y) noexcept nogil
+ctypedef void (*tile_fn)(const uint8_t* panel, int cols, const uint8_t* x, const Scale* scales, Py_ssize_t stride,
+                         int tokens, float* y) noexcept nogil
 ctypedef void (*pack_fn)(const uint8_t* rows, Py_ssize_t row_bytes, int n_rows, int cols,
                          uint8_t* panel) noexcept nogil
 ctypedef void (*expand_fn)(const void* row, float* out, Py_ssize_t n) noexcept nogil
@@ -35,8 +35,10 @@ ctypedef void (*expand_fn)(const void* row, float* out, Py_ssize_t n) noexcept n
 cdef struct Matrix:      # a weight, (rows, cols)
     const uint8_t* data
     Py_ssize_t stride        # bytes from panel to panel; from row to row if it is not packed
+    Py_ssize_t panel         # bytes of a panel
     int rows
     int cols
+    int quantized            # 1: activations in 8 bits, 0: in float
     tile_fn tile             # multiplies one panel with some tokens
     pack_fn pack             # NULL: data holds panels; else makes one panel of LANES rows when it is needed
     expand_fn expand         # not NULL: rows are dequantized into a float panel first

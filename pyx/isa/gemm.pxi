@@ -76,9 +76,40 @@ cdef inline vs dot(bint eight, vs s, vu u, const uint8_t* x) noexcept nogil:
     return vs_dot8(s, u, x) if eight else vs_dot(s, u, x)
 
 
-cdef inline bint must_widen(int largest, int dots) noexcept nogil:
-    """Can sums of `dots` more products with codes up to `largest` overflow an AVX2 pair sum?"""
-    return DOT_LIMIT and dots * 2 * 127 * largest > DOT_LIMIT
+cdef inline int dots_that_fit(int largest) noexcept nogil:
+    """Products with codes up to `largest` that an AVX2 pair sum can take before it must be widened."""
+    return DOT_LIMIT // (2 * 127 * largest) if DOT_LIMIT else 8
+
+
+cdef inline void sums(int bits, int named, int part, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
+                      vf* out) noexcept nogil:
+    """Sums of code * activation over the first sixteen columns of a block (part 0), the others (1), or all (2)."""
+    cdef vs s[TILE]
+    cdef vi w[TILE]
+    cdef vu codes[2]
+    cdef bint eight = bits == 8 or named != NUMBERS
+    cdef int g, t, half, dots = 0, fit = dots_that_fit(12 if named == FP4 else 128 if eight else (1 << bits) - 1)
+    for t in range(tokens):
+        s[t], w[t] = vs_zero(), vi_zero()
+    for g in range(4):
+        unpack(bits, p, g, &codes[0], &codes[1])
+        for half in range(2):
+            if part != 2 and part != half:
+                continue
+            if named != NUMBERS:
+                codes[half] = vu_points(points[named], codes[half])
+            for t in range(tokens):
+                if dots == fit:
+                    w[t], s[t] = vi_add_s(w[t], s[t]), vs_zero()
+                s[t] = dot(eight, s[t], codes[half], x + t * stride + 16 * half + 4 * g)
+            dots = 1 if dots == fit else dots + 1
+    for t in range(tokens):
+        out[t] = vs_float(s[t]) if fit >= (8 if part == 2 else 4) else vi_float(vi_add_s(w[t], s[t]))
+
+
+cdef inline const Scale* scales_of(const Scale* scales, Py_ssize_t stride, int t) noexcept nogil:
+    """The same blocks of t tokens further on."""
+    return <const Scale*>(<const uint8_t*>scales + t * stride)
 
 
 cdef inline void block(int bits, int named, int sub, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
@@ -87,62 +118,21 @@ cdef inline void block(int bits, int named, int sub, int tokens, const uint8_t* 
 
     sub 32: value = d0 * code + m0; sub 16: d0, m0 for the first sixteen columns, d1, m1 for the others.
     """
-    cdef vs s0[TILE]
-    cdef vs s1[TILE]
-    cdef vi w0[TILE]
-    cdef vi w1[TILE]
-    cdef vu lo, hi
-    cdef vf p0
-    cdef const uint8_t* xt
+    cdef vf part[TILE]
     cdef const Scale* sc
-    cdef bint eight = bits == 8 or named != NUMBERS
-    cdef bint apart = sub == 16 or eight             # the second sixteen columns have sums of their own
-    cdef int g, t, every = 4, largest = 12 if named == FP4 else 128 if eight else (1 << bits) - 1
-    # how many of the four unpacking rounds fit before pair sums must be widened
-    if must_widen(largest, 4 if apart else 8):
-        every = 2
-    if must_widen(largest, 2 if apart else 4):
-        every = 1
-    for t in range(tokens):
-        s0[t], s1[t] = vs_zero(), vs_zero()
-        w0[t], w1[t] = vi_zero(), vi_zero()
-    for g in range(4):
-        unpack(bits, p, g, &lo, &hi)
-        if named != NUMBERS:
-            lo, hi = vu_points(points[named], lo), vu_points(points[named], hi)
+    cdef int half, t
+    for half in range(2 if sub == 16 else 1):
+        sums(bits, named, half if sub == 16 else 2, tokens, p, x, stride, part)
         for t in range(tokens):
-            xt = x + t * stride
-            s0[t] = dot(eight, s0[t], lo, xt + 4 * g)
-            if apart:
-                s1[t] = dot(eight, s1[t], hi, xt + 16 + 4 * g)
-            else:
-                s0[t] = dot(eight, s0[t], hi, xt + 16 + 4 * g)
-            if every < 4 and (g + 1) % every == 0:
-                w0[t] = vi_add_s(w0[t], s0[t])
-                s0[t] = vs_zero()
-                if apart:
-                    w1[t] = vi_add_s(w1[t], s1[t])
-                    s1[t] = vs_zero()
-    for t in range(tokens):
-        sc = <const Scale*>(<const uint8_t*>scales + t * stride)
-        if sub == 16:
-            p0 = vf_mul(d0, vi_float(w0[t]) if every < 4 else vs_float(s0[t]))
-            p0 = vf_fma(d1, vi_float(w1[t]) if every < 4 else vs_float(s1[t]), p0)
-            acc[t] = vf_fma(p0, vf_set1(sc.d), acc[t])
+            sc = scales_of(scales, stride, t)
+            acc[t] = vf_fma(vf_mul(d1 if half else d0, vf_set1(sc.d)), part[t], acc[t])
             if has_min:
-                acc[t] = vf_fma(m0, vf_set1(sc.low), acc[t])
-                acc[t] = vf_fma(m1, vf_set1(sc.high), acc[t])
-        else:
-            p0 = vi_float(w0[t]) if every < 4 else vs_float(s0[t])
-            if apart:
-                p0 = vf_add(p0, vi_float(w1[t]) if every < 4 else vs_float(s1[t]))
-            acc[t] = vf_fma(vf_mul(d0, vf_set1(sc.d)), p0, acc[t])
-            if has_min:
-                acc[t] = vf_fma(m0, vf_set1(sc.sum), acc[t])
+                acc[t] = vf_fma(m1 if half else m0,
+                                vf_set1(sc.sum if sub == 32 else sc.high if half else sc.low), acc[t])
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                              const uint8_t* x, Py_ssize_t stride, vf* acc) noexcept nogil:
+                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
     """Blocks of 32 columns with scales of their own."""
     cdef vf d, m = vf_zero()
     cdef int b
@@ -154,13 +144,13 @@ cdef inline void small_blocks(int bits, int named, int scheme, int offset, int t
             p += 2 * LANES
         elif offset:
             m = vf_mul(d, vf_set1(-<float>offset))
-        block(bits, named, 32, tokens, p, x + 32 * b, stride, <const Scale*>(x + cols) + b, d, m, m, m,
+        block(bits, named, 32, tokens, p, x + 32 * b, stride, scales + b, d, m, m, m,
               scheme == DM or offset != 0, acc)
         p += plane_vectors(bits) * 4 * LANES
 
 
 cdef inline void super_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                              const uint8_t* x, Py_ssize_t stride, vf* acc) noexcept nogil:
+                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
     """Blocks of 256 columns whose scales are small integers times a half."""
     cdef vf d, dmin = vf_zero(), d0, d1, m0, m1, less = vf_set1(-<float>offset)
     cdef int b
@@ -188,22 +178,22 @@ cdef inline void super_blocks(int bits, int named, int scheme, int offset, int t
             d0, d1 = vf_mul(d, vf_load_i8(s)), vf_mul(d, vf_load_i8(s + LANES))
             m0, m1 = vf_mul(d0, less), vf_mul(d1, less)
         block(bits, named, 32 if scheme == K or scheme == K32 else 16, tokens, p, x + 32 * b, stride,
-              <const Scale*>(x + cols) + b, d0, d1, m0, m1, True, acc)
+              scales + b, d0, d1, m0, m1, True, acc)
         s += LANES if scheme == K or scheme == K32 else 2 * LANES
         p += plane_vectors(bits) * 4 * LANES
 
 
 cdef inline void packed_tile(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                             const uint8_t* x, Py_ssize_t stride, float* y) noexcept nogil:
-    """One panel times `tokens` tokens (at most TILE): y is (tokens, LANES)."""
+                             const uint8_t* x, const Scale* scales, Py_ssize_t stride, float* y) noexcept nogil:
+    """`cols` columns of a panel times `tokens` tokens (at most TILE): y is (tokens, LANES)."""
     cdef vf acc[TILE]
     cdef int t
     for t in range(tokens):
         acc[t] = vf_zero()
     if scheme == D or scheme == DM or scheme == E8:
-        small_blocks(bits, named, scheme, offset, tokens, p, cols, x, stride, acc)
+        small_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)
     else:
-        super_blocks(bits, named, scheme, offset, tokens, p, cols, x, stride, acc)
+        super_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)
     for t in range(tokens):
         vf_store(y + t * LANES, acc[t])
 
@@ -236,7 +226,7 @@ cdef inline void float_tile(int kind, int tokens, const uint8_t* p, int cols, co
 
 
 cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t* p, int cols, const uint8_t* x,
-                      Py_ssize_t stride, int tokens, float* y) noexcept nogil:
+                      const Scale* scales, Py_ssize_t stride, int tokens, float* y) noexcept nogil:
     """Any number of tokens up to TILE; bits 32, 16, 17 mean F32, F16, BF16."""
     cdef int kind = 0 if bits == 32 else 1 if bits == 16 else 2
     if bits >= 16:
@@ -247,11 +237,11 @@ cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t
         else:
             float_tail(kind, tokens, p, cols, x, stride, y)
     elif tokens == TILE:
-        packed_tile(bits, named, scheme, offset, TILE, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, TILE, p, cols, x, scales, stride, y)
     elif tokens == 1:
-        packed_tile(bits, named, scheme, offset, 1, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, 1, p, cols, x, scales, stride, y)
     else:
-        packed_tail(bits, named, scheme, offset, tokens, p, cols, x, stride, y)
+        packed_tail(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, y)
 
 
 cdef inline void float_tail(int kind, int tokens, const uint8_t* p, int cols, const uint8_t* x, Py_ssize_t stride,
@@ -265,13 +255,15 @@ cdef inline void float_tail(int kind, int tokens, const uint8_t* p, int cols, co
 
 
 cdef inline void packed_tail(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                             const uint8_t* x, Py_ssize_t stride, float* y) noexcept nogil:
+                             const uint8_t* x, const Scale* scales, Py_ssize_t stride, float* y) noexcept nogil:
     cdef int t = 0
     if TILE > 4 and tokens >= 4:
-        packed_tile(bits, named, scheme, offset, 4, p, cols, x, stride, y)
+        packed_tile(bits, named, scheme, offset, 4, p, cols, x, scales, stride, y)
         t = 4
     while t + 2 <= tokens:
-        packed_tile(bits, named, scheme, offset, 2, p, cols, x + t * stride, stride, y + t * LANES)
+        packed_tile(bits, named, scheme, offset, 2, p, cols, x + t * stride, scales_of(scales, stride, t), stride,
+                    y + t * LANES)
         t += 2
     if t < tokens:
-        packed_tile(bits, named, scheme, offset, 1, p, cols, x + t * stride, stride, y + t * LANES)
+        packed_tile(bits, named, scheme, offset, 1, p, cols, x + t * stride, scales_of(scales, stride, t), stride,
+                    y + t * LANES)

@@ -1,28 +1,36 @@
-# Products with weights: a thread takes some panels and all tokens, in chunks that stay in its cache.
+# Products with weights: a thread takes some panels and all tokens, in chunks that stay in its caches.
 
-cdef inline void finish(const Op* op, float* y, Py_ssize_t t, int row, int tokens, int terms) noexcept nogil:
-    """Add up the terms of a tile (tokens * terms, LANES), add bias and residual, store it."""
+cdef enum:
+    COLS = 1024              # columns of one chunk: its part of a panel and of a tile of tokens fit the first cache
+    CHUNK = 262144           # bytes of activations that stay in the second-level cache while all panels pass by
+    GATED_TOKENS = 64        # tokens whose gated products wait to be quantized
+
+
+cdef inline void finish(const Op* op, float* y, Py_ssize_t t, int row, int tokens, int first, int last) noexcept nogil:
+    """Add the terms of a tile (tokens * terms, LANES) up; onto what earlier columns made; bias and residual at the end."""
     cdef int k, i, left = min(<int>LANES, op.matrix.rows - row)
-    if terms == 2:
-        for k in range(tokens):
-            vf_store(y + k * LANES, vf_add(vf_load(y + 2 * k * LANES), vf_load(y + (2 * k + 1) * LANES)))
     cdef float* dst
     cdef const float* rest
     cdef vf v
+    if op.terms == 2:
+        for k in range(tokens):
+            vf_store(y + k * LANES, vf_add(vf_load(y + 2 * k * LANES), vf_load(y + (2 * k + 1) * LANES)))
     for k in range(tokens):
         dst = op.dst + (t + k) * op.dst_stride + row
-        rest = op.c + (t + k) * op.c_stride + row if op.c != NULL else NULL
+        rest = op.c + (t + k) * op.c_stride + row if last and op.c != NULL else NULL
         if left == LANES:
             v = vf_load(y + k * LANES)
-            if op.bias != NULL:
+            if not first:
+                v = vf_add(vf_load(dst), v)
+            if last and op.bias != NULL:
                 v = vf_add(v, vf_load(op.bias + row))
             if rest != NULL:
                 v = vf_add(v, vf_load(rest))
             vf_store(dst, v)
         else:
             for i in range(left):
-                dst[i] = y[k * LANES + i]
-                if op.bias != NULL:
+                dst[i] = y[k * LANES + i] if first else dst[i] + y[k * LANES + i]
+                if last and op.bias != NULL:
                     dst[i] += op.bias[row + i]
                 if rest != NULL:
                     dst[i] += rest[i]
@@ -41,50 +49,78 @@ cdef inline const uint8_t* panel_of(const Matrix* m, Py_ssize_t p, uint8_t* room
     return room
 
 
-cdef inline int chunk_of(const Op* op, int tokens) noexcept nogil:
-    """Tokens whose activations stay in the second-level cache while all panels pass by."""
-    if op.matrix.pack != NULL:               # making a panel costs more
-        return tokens
-    return max(<int>TILE, <int>(262144 // op.raw_stride) // TILE * TILE)
+cdef inline int chunks_of(const Matrix* m) noexcept nogil:
+    return (m.cols + COLS - 1) // COLS
+
+
+cdef inline void tile_at(const Matrix* m, const uint8_t* panel, int chunk, const uint8_t* x, Py_ssize_t stride,
+                         int tokens, float* y) noexcept nogil:
+    """One chunk of columns of a panel times rows of activations `stride` bytes apart."""
+    cdef int from_col = chunk * COLS, cols = min(<int>COLS, m.cols - from_col)
+    panel += m.panel * from_col // m.cols
+    if m.quantized:
+        m.tile(panel, cols, x + from_col, <const Scale*>(x + m.cols) + from_col // BLOCK, stride, tokens, y)
+    else:
+        m.tile(panel, cols, x + from_col * sizeof(float), NULL, stride, tokens, y)
+
+
+cdef inline void panel_times(const Op* op, Py_ssize_t p, const uint8_t* panel, int chunk, int t,
+                             int end) noexcept nogil:
+    """One chunk of columns of panel p times tokens t ... end."""
+    cdef const Matrix* m = op.matrix
+    cdef int n, terms = op.terms
+    cdef float y[TILE * LANES]
+    while t < end:
+        n = min(<int>TILE // terms, end - t)
+        tile_at(m, panel, chunk, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, y)
+        finish(op, y, t, <int>p * LANES, n, chunk == 0, chunk == chunks_of(m) - 1)
+        t += n
 
 
 cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """dst = matrix @ raw (+ bias) (+ c); raw holds float activations, or 8-bit ones in terms."""
+    """dst = matrix @ raw (+ bias) (+ c); raw holds float activations, or 8-bit ones in terms.
+
+    A row's sum is that of its chunks of columns, whatever the order of loops: few tokens finish a panel before the
+    next, many take the same chunk of all panels first. A panel that must be made is used up at once.
+    """
     cdef const Matrix* m = op.matrix
-    cdef int tokens = rows_of(op, step), chunk = chunk_of(op, tokens), t0 = 0, t, n, terms = op.terms
-    cdef Py_ssize_t lo, hi, p
+    cdef int tokens = rows_of(op, step), t = 0, n, chunk
+    cdef Py_ssize_t lo, hi, p, token_bytes = op.raw_stride * min(<int>COLS, m.cols) // m.cols
     cdef const uint8_t* panel
-    cdef float y[TILE * LANES]
     share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
-    while t0 < tokens:
+    if m.pack != NULL or tokens <= TILE:
         for p in range(lo, hi):
             panel = panel_of(m, p, <uint8_t*>(op.scratch + tid * op.scratch_stride))
-            t = t0
-            while t < min(tokens, t0 + chunk):
-                n = min(<int>TILE // terms, min(tokens, t0 + chunk) - t)
-                m.tile(panel, m.cols, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, y)
-                finish(op, y, t, <int>p * LANES, n, terms)
-                t += n
-        t0 += chunk
-
-
-cdef enum:
-    GATED_TOKENS = 64        # tokens whose gated products wait to be quantized
+            for chunk in range(chunks_of(m)):
+                panel_times(op, p, panel, chunk, 0, tokens)
+        return
+    while t < tokens:
+        n = min(tokens - t, max(<int>TILE, <int>(CHUNK // token_bytes) // TILE * TILE))
+        for chunk in range(chunks_of(m)):
+            for p in range(lo, hi):
+                panel_times(op, p, m.data + p * m.stride, chunk, t, t + n)
+        t += n
 
 
 cdef inline void gate_panel(const Op* op, const Matrix* m, Py_ssize_t p, const uint8_t* x, int tokens, bint first,
                             float* y) noexcept nogil:
     """One panel times some tokens into y, rows BLOCK apart: act of it first, then times what is there."""
     cdef float part[TILE * LANES]
-    cdef int t = 0, n, k
+    cdef float sums[GATED_TOKENS * LANES]
+    cdef int t, n, k, chunk
     cdef vf v
-    while t < tokens:
-        n = min(<int>TILE, tokens - t)
-        m.tile(m.data + p * m.stride, m.cols, x + t * op.raw_stride, op.raw_stride, n, part)
-        for k in range(n):
-            v = vf_load(part + k * LANES)
-            vf_store(y + (t + k) * BLOCK, activate(op.n[0], v) if first else vf_mul(vf_load(y + (t + k) * BLOCK), v))
-        t += n
+    for chunk in range(chunks_of(m)):
+        t = 0
+        while t < tokens:
+            n = min(<int>TILE, tokens - t)
+            tile_at(m, m.data + p * m.stride, chunk, x + t * op.raw_stride, op.raw_stride, n, part)
+            for k in range(n):
+                v = vf_load(part + k * LANES)
+                vf_store(sums + (t + k) * LANES, vf_add(vf_load(sums + (t + k) * LANES), v) if chunk else v)
+            t += n
+    for k in range(tokens):
+        v = vf_load(sums + k * LANES)
+        vf_store(y + k * BLOCK, activate(op.n[0], v) if first else vf_mul(vf_load(y + k * BLOCK), v))
 
 
 cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:

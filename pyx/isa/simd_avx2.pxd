@@ -65,12 +65,16 @@ cdef extern from * nogil:
     #define vu_shl(a, n) _mm256_slli_epi16(a, n)
     #define vs_zero() _mm256_setzero_si256()
     static inline __m256i four(const void *p) { int32_t x; memcpy(&x, p, 4); return _mm256_set1_epi32(x); }
-    static inline vs vs_dot(vs s, vu u, const void *x) { return _mm256_add_epi16(s, _mm256_maddubs_epi16(u, four(x))); }
+    /* adds stay in this order: a compiler that makes trees of them runs out of registers */
+    static inline vs in_order(vs s) { __asm__ volatile("" : "+x"(s)); return s; }
+    static inline vs vs_dot(vs s, vu u, const void *x) {
+        return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(u, four(x)))); }
     static inline vs vs_dot8(vs s, vu u, const void *x) {
-        return _mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), _mm256_sign_epi8(four(x), u))); }
+        return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), _mm256_sign_epi8(four(x), u)))); }
     static inline vf vs_float(vs s) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
     #define vi_zero() _mm256_setzero_si256()
-    static inline vi vi_add_s(vi a, vs s) { return _mm256_add_epi32(a, _mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
+    static inline vi vi_add_s(vi a, vs s) {
+        return in_order(_mm256_add_epi32(a, _mm256_madd_epi16(s, _mm256_set1_epi16(1)))); }
     #define vi_float(a) _mm256_cvtepi32_ps(a)
     """
 

@@ -1,52 +1,69 @@
 # One row per type: bits of a code, what it means, where scales stand, what is subtracted from it.
 
-cdef void tile_f32(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(32, NUMBERS, 0, 0, p, n, x, s, t, y)
+cdef void tile_f32(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(32, NUMBERS, 0, 0, p, n, x, c, s, t, y)
 
-cdef void tile_f16(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(16, NUMBERS, 0, 0, p, n, x, s, t, y)
+cdef void tile_f16(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(16, NUMBERS, 0, 0, p, n, x, c, s, t, y)
 
-cdef void tile_bf16(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(17, NUMBERS, 0, 0, p, n, x, s, t, y)
+cdef void tile_bf16(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(17, NUMBERS, 0, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q4_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, NUMBERS, D, 8, p, n, x, s, t, y)
+cdef void tile_q4_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, NUMBERS, D, 8, p, n, x, c, s, t, y)
 
-cdef void tile_q4_1(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, NUMBERS, DM, 0, p, n, x, s, t, y)
+cdef void tile_q4_1(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, NUMBERS, DM, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q5_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, NUMBERS, D, 16, p, n, x, s, t, y)
+cdef void tile_q5_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(5, NUMBERS, D, 16, p, n, x, c, s, t, y)
 
-cdef void tile_q5_1(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, NUMBERS, DM, 0, p, n, x, s, t, y)
+cdef void tile_q5_1(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(5, NUMBERS, DM, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q8_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(8, NUMBERS, D, Q8_OFFSET, p, n, x, s, t, y)
+cdef void tile_q8_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(8, NUMBERS, D, Q8_OFFSET, p, n, x, c, s, t, y)
 
-cdef void tile_q2_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(2, NUMBERS, K16M, 0, p, n, x, s, t, y)
+cdef void tile_q2_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(2, NUMBERS, K16M, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q3_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(3, NUMBERS, K16, 4, p, n, x, s, t, y)
+cdef void tile_q3_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(3, NUMBERS, K16, 4, p, n, x, c, s, t, y)
 
-cdef void tile_q4_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, NUMBERS, K, 0, p, n, x, s, t, y)
+cdef void tile_q4_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, NUMBERS, K, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q5_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(5, NUMBERS, K, 0, p, n, x, s, t, y)
+cdef void tile_q5_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(5, NUMBERS, K, 0, p, n, x, c, s, t, y)
 
-cdef void tile_q6_k(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(6, NUMBERS, K16, 32, p, n, x, s, t, y)
+cdef void tile_q6_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(6, NUMBERS, K16, 32, p, n, x, c, s, t, y)
 
-cdef void tile_iq4_nl(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, IQ4, D, Q8_OFFSET, p, n, x, s, t, y)
+cdef void tile_iq4_nl(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, IQ4, D, Q8_OFFSET, p, n, x, c, s, t, y)
 
-cdef void tile_iq4_xs(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, IQ4, K32, Q8_OFFSET, p, n, x, s, t, y)
+cdef void tile_iq4_xs(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, IQ4, K32, Q8_OFFSET, p, n, x, c, s, t, y)
 
-cdef void tile_mxfp4(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(4, FP4, E8, Q8_OFFSET, p, n, x, s, t, y)
+cdef void tile_mxfp4(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, FP4, E8, Q8_OFFSET, p, n, x, c, s, t, y)
 
-cdef void tile_tq2_0(const uint8_t* p, int n, const uint8_t* x, Py_ssize_t s, int t, float* y) noexcept nogil:
-    tile(2, NUMBERS, K32, 1, p, n, x, s, t, y)
+cdef void tile_tq2_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(2, NUMBERS, K32, 1, p, n, x, c, s, t, y)

@@ -124,11 +124,11 @@ def test_product_of_two_terms_has_sixteen_bits(isa, type):
         session.reset()
 
 
-@pytest.mark.parametrize("act", ["silu", "gelu"])
+@pytest.mark.parametrize(("act", "width"), [("silu", 256), ("gelu", 256), ("silu", 1280)])
 @pytest.mark.parametrize("type", PACKED)
-def test_gated_mlp(isa, type, act):
+def test_gated_mlp(isa, type, act, width):
     """Both products, activation and 8-bit rounding in one record, where all weights are packed."""
-    width, ff = 256, 512
+    ff = 512
     names = {"ffn_gate": (ff, width), "ffn_up": (ff, width), "ffn_down": (width, ff)}
     tensors = {n: weights(type, *shape, seed=i) for i, (n, shape) in enumerate(names.items())}
     x = np.random.default_rng(0).standard_normal((19, width)).astype(np.float32)
@@ -154,6 +154,21 @@ def test_any_number_of_blocks(isa, type, blocks):
     w, x = weights(type, 17, cols), activations(3, cols)
     found, _ = both(product, x, {"w": w}, exact=False)
     check(found, expected(w, x, type))
+
+
+@pytest.mark.parametrize("type", PACKED)
+def test_wide_rows_are_multiplied_in_chunks(isa, type):
+    """Chunks of 1024 columns, the last one smaller; few and many tokens, packed or not: the same bits."""
+    cols, x = 2304, activations(19, 2304)
+    tensors = {"w": weights(type, 17, cols), "w.bias": activations(1, 17)[0]}
+    want = expected(tensors["w"], x, type, tensors["w.bias"])
+    found, _ = both(product, x, tensors, exact=False)
+    check(found, want)
+    mapped, _ = both(product, x, tensors, exact=False, repack=False)
+    np.testing.assert_array_equal(found, mapped)
+    one = OneLayer(product, cols, tensors, exact=False)
+    alone = np.concatenate([one.session().forward(x[t : t + 1], every=True) for t in range(19)])
+    np.testing.assert_array_equal(found, alone)
 
 
 @pytest.mark.parametrize("type", PACKED)
