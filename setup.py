@@ -21,6 +21,11 @@ AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vecto
 ISAS = {  # name: (flags of gcc and clang, of MSVC, C that must compile with them)
     "generic": ("", "", "int x;"),
     "avx2": (AVX2, "/arch:AVX2", X86 + "__m256i f(__m256i a) { return _mm256_abs_epi8(a); }"),
+    "avxvnni": (
+        f"{AVX2} -mavxvnni -DLG_VNNI",
+        "/arch:AVX2 /DLG_VNNI",
+        X86 + "__m256i f(__m256i a) { return _mm256_dpbusd_avx_epi32(a, a, a); }",
+    ),
     "avx512": (
         f"{AVX2} {AVX512}",
         "/arch:AVX512",

@@ -81,6 +81,7 @@ OSXSAVE, YMM_STATE, ZMM_STATE = 1 << 27, 0x06, 0xE6  # what the system saves on 
 AVX2 = ("avx2", "fma", "f16c", "bmi2")
 NEEDS = {
     "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", *AVX2),
+    "avxvnni": ("avx_vnni", *AVX2),
     "avx2": AVX2,
     "neon": ("neon", "asimddp", "asimdhp"),
     "generic": (),

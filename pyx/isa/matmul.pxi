@@ -7,7 +7,7 @@ cdef enum:
 
 
 cdef inline void finish(const Op* op, float* y, Py_ssize_t t, int row, int tokens, int first, int last) noexcept nogil:
-    """Add the terms of a tile (tokens * terms, LANES) up; onto what earlier columns made; bias and residual at the end."""
+    """Add up the terms of a tile (tokens * terms, LANES), onto what earlier columns made; at the end bias, residual."""
     cdef int k, i, left = min(<int>LANES, op.matrix.rows - row)
     cdef float* dst
     cdef const float* rest

@@ -1,4 +1,4 @@
-"""The vocabulary of kernel bodies in AVX2 with FMA and F16C: eight lanes."""
+"""The vocabulary of kernel bodies in AVX2 with FMA and F16C, alone or with AVX-VNNI: eight lanes."""
 cdef extern from * nogil:
     """
     #include <immintrin.h>
@@ -7,8 +7,13 @@ cdef extern from * nogil:
     #define LANES 8
     #define TILE 4
     #define ROWS 4
+    #ifdef LG_VNNI
+    #define Q8_OFFSET 128     /* as in AVX-512 */
+    #define DOT_LIMIT 0
+    #else
     #define Q8_OFFSET 0       /* 8-bit codes stay signed: the sign moves to the other factor */
     #define DOT_LIMIT 32767   /* vpmaddubsw sums pairs in 16 bits: widen before they overflow */
+    #endif
     typedef __m256 vf;
     typedef __m256i vi;
     typedef __m256i vu;
@@ -65,16 +70,28 @@ cdef extern from * nogil:
     #define vu_shl(a, n) _mm256_slli_epi16(a, n)
     #define vs_zero() _mm256_setzero_si256()
     static inline __m256i four(const void *p) { int32_t x; memcpy(&x, p, 4); return _mm256_set1_epi32(x); }
+    #ifdef LG_VNNI
+    static inline vs vs_dot(vs s, vu u, const void *x) { return _mm256_dpbusd_avx_epi32(s, u, four(x)); }
+    #define vs_dot8(s, u, x) vs_dot(s, u, x)
+    #define vs_float(s) _mm256_cvtepi32_ps(s)
+    #define vi_add_s(a, s) _mm256_add_epi32(a, s)
+    #else
     /* adds stay in this order: a compiler that makes trees of them runs out of registers */
+    #ifdef __GNUC__
     static inline vs in_order(vs s) { __asm__ volatile("" : "+x"(s)); return s; }
+    #else
+    #define in_order(s) (s)
+    #endif
     static inline vs vs_dot(vs s, vu u, const void *x) {
         return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(u, four(x)))); }
     static inline vs vs_dot8(vs s, vu u, const void *x) {
-        return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), _mm256_sign_epi8(four(x), u)))); }
+        __m256i signed_x = _mm256_sign_epi8(four(x), u);
+        return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), signed_x))); }
     static inline vf vs_float(vs s) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
-    #define vi_zero() _mm256_setzero_si256()
     static inline vi vi_add_s(vi a, vs s) {
         return in_order(_mm256_add_epi32(a, _mm256_madd_epi16(s, _mm256_set1_epi16(1)))); }
+    #endif
+    #define vi_zero() _mm256_setzero_si256()
     #define vi_float(a) _mm256_cvtepi32_ps(a)
     """
 
