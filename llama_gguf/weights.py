@@ -5,7 +5,7 @@ import numpy as np
 from .engine import panels as engine
 
 LINE = 64  # bytes of a cache line, where panels begin
-BATCH, SHARE = 16 << 20, 2 << 20  # bytes, and bytes a thread, that are packed before the file's pages are given back
+BATCH = 16 << 20, 64 << 20  # bytes, least and most, that are packed before the file's pages are given back
 
 
 class WeightStore:
@@ -44,7 +44,8 @@ class WeightStore:
         for tensor, size in zip(tensors, sizes, strict=True):
             jobs.append((tensor, room[at : at + size]))
             at += size
-        batch = max(BATCH, SHARE * self.n_threads)
+        least, most = BATCH  # each batch ends in a barrier: some 64 of them
+        batch = min(most, max(least, room.nbytes // 64))
         for part in batches(self._pieces(jobs, batch), batch):
             engine.pack([(raw, t.type.id, t.shape[1], panels) for t, _, raw, panels in part], self.n_threads)
             for tensor, first, raw, _ in part:

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import instructions
 
 TOLERANCE = 0.05  # of the compiler that made the baseline: between two runs counts differ by 0.001
-FOREIGN = 0.5  # of another version of it, upwards only: a lost vector loop would still show
+FOREIGN = {"avx2": 0.1, "generic": 0.5}  # of another version of it, upwards only: gcc 11 gives 1.4% and 36%
 CASES = [(isa, type) for isa, types in instructions.TYPES.items() for type in types]
 count = functools.cache(instructions.count)
 
@@ -39,5 +39,5 @@ def test_instruction_counts(isa, type):
     kept, mine = baseline()
     for step, before in kept[isa][type].items():
         ratio = count(isa)[type][step] / before
-        assert ratio < 1 + (TOLERANCE if mine else FOREIGN), f"{step}: {ratio:.3f} times the instructions"
+        assert ratio < 1 + (TOLERANCE if mine else FOREIGN[isa]), f"{step}: {ratio:.3f} times the instructions"
         assert not mine or ratio > 1 - TOLERANCE, f"{step}: only {ratio:.3f} of the instructions; renew the baseline"
