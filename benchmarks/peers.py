@@ -27,6 +27,7 @@ from benchmarks.measure import OURS, compare, errors, numbers, publish, random_i
 from benchmarks.process import Engine, EngineError, driver_command, python_of, run_once
 
 PEERS = ("llama.cpp", "ik_llama.cpp")
+UNPACKED = f"{OURS} without repacking"
 EXACT_CACHE = (OURS, "llama.cpp")  # the other takes F32 values with flash attention only
 BATCH_PROMPT = 128  # flash attention of ik_llama.cpp fails on shorter sequences side by side
 TEXT = Path(__file__).parents[1] / "LICENSE"
@@ -119,38 +120,44 @@ class Turns:
             yield {**told, **compare(rates), "failed": self.failed}
 
 
-def start_commands(args, engines):
-    """{label: command} of whole programs that load, read a prompt and print one token."""
-    text, threads, n_ctx = "The capital of France is", str(max(args.threads)), "2048"
-    run = [sys.executable, "-m", "llama_gguf", "run", str(args.model), "-p", text, "-n", "1"]
-    found = {OURS: [*run, "--no-chat", "--no-echo", "-t", threads, "-c", n_ctx]}
-    unpacked = [f"{OURS} without repacking"] if args.all else []
-    for label in [*unpacked, *(e for e in engines if e != OURS)]:
-        name = OURS if label in unpacked else label
-        command = [*driver_command(name, args.peer_python), "-t", threads, "-c", n_ctx]
-        extra = ["--no-repack"] if label in unpacked else []
-        found[label] = [*command, *extra, "--first-token", str(args.model), text]
-    return found
+def start_command(label, args):
+    """A whole program that loads, reads a prompt and prints one token."""
+    text, n_ctx = "The capital of France is", "2048"
+    how = ["-t", str(max(args.threads)), "-c", n_ctx]
+    if label == OURS:
+        run = [sys.executable, "-m", "llama_gguf", "run", str(args.model), "-p", text, "-n", "1"]
+        return [*run, "--no-chat", "--no-echo", *how]
+    extra = ["--no-repack"] if label == UNPACKED else []
+    driver = driver_command(engine_of(label), args.peer_python)
+    return [*driver, *how, *extra, "--first-token", str(args.model), text]
+
+
+def engine_of(label):
+    return OURS if label == UNPACKED else label
+
+
+def load_seconds(label, args):
+    """Until model and a small context stand, in a process where Python runs already."""
+    how = {"path": str(args.model), "threads": max(args.threads), "repack": label != UNPACKED}
+    with Engine(engine_of(label), args.peer_python, args.verbose) as engine:
+        return engine.load(**how)["seconds"]
 
 
 def run_starts(args, engines):
-    """{label: {"first", "whole": spreads of seconds, "peak_bytes"}}; rounds take turns again."""
-    commands = start_commands(args, engines)
-    found = {label: [] for label in commands}
+    """{label: {"load", "first", "whole": spreads of seconds, "peak_bytes"}}; rounds take turns again."""
+    found = {label: [] for label in (OURS, UNPACKED, *(e for e in engines if e != OURS))}
     for number in range(args.rounds + 1):
-        for label, command in commands.items():
-            once = run_once(command, args.verbose)
-            found[label] += [once] * (number > 0)
+        for label, rounds in found.items():
+            once = run_once(start_command(label, args), args.verbose)
+            once["load"] = load_seconds(label, args)
+            rounds += [once] * (number > 0)
     return {label: summary(rounds) for label, rounds in found.items()}
 
 
 def summary(rounds):
     peaks = [once["peak_bytes"] for once in rounds if once["peak_bytes"] is not None]
-    return {
-        "first": spread([once["first"] for once in rounds]),
-        "whole": spread([once["whole"] for once in rounds]),
-        "peak_bytes": max(peaks, default=None),
-    }
+    seconds = {what: spread([once[what] for once in rounds]) for what in ("load", "first", "whole")}
+    return seconds | {"peak_bytes": max(peaks, default=None)}
 
 
 def run_accuracy(args, engines, tokens):

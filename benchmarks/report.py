@@ -80,12 +80,13 @@ def share(result, best, work, names):
 def starts(found):
     if not found["starts"]:
         return ""
-    rows = [
-        (label, spread_text(s["first"]), spread_text(s["whole"]), megabytes(s["peak_bytes"]))
-        for label, s in found["starts"].items()
-    ]
-    titles = ("whole program, -c 2048", "to first token, s", "to its end, s", "peak memory, MB")
-    return markdown(titles, rows)
+    size, rows = found["model_bytes"], []
+    for label, s in found["starts"].items():
+        times = [spread_text(s[what]) for what in ("load", "first", "whole")]
+        peak = s["peak_bytes"]
+        rows.append((label, *times, megabytes(peak), f"{peak / size:.2f}" if peak else "-"))
+    titles = ("whole program, -c 2048", "model loaded, s", "to first token, s", "to its end, s")
+    return markdown((*titles, "peak memory, MB", "of the file"), rows)
 
 
 def accuracy(found):

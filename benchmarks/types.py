@@ -39,7 +39,7 @@ class RandomTensor:
         random = np.random.default_rng(seed)
         self.raw = random.integers(32, 64, (rows, self.row_bytes), dtype=np.uint8)
 
-    def release(self):
+    def release(self, first=0, rows=None):
         """The packed copy is all that is needed from now on."""
         self.raw = None
 

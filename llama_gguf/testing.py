@@ -1,9 +1,12 @@
-"""Tiny random models: valid GGUF files of a few hundred kilobytes, for tests and for trying things out.
+"""Random models: valid GGUF files, tiny ones for tests and large ones for measuring.
 
     tiny("tiny.gguf")                                             # F32, two layers of 64
     tiny("tiny.gguf", type="Q4_K", width=256, ff=512)             # K types need multiples of 256
     tiny("bad.gguf", metadata={"llama.block_count": 3}, tensors={"output_norm.weight": None})
+    tiny("large.gguf", type="Q4_K_M", **SHAPES["7b"])             # 4 GB, written as fast as the disk takes them
 """
+
+import math
 
 import numpy as np
 
@@ -24,19 +27,30 @@ SCALES = {  # where blocks keep half-precision numbers, and in which proportion 
     "TQ2_0": {64: 1}, "IQ1_M": {}, "MXFP4": {}, "NVFP4": {},
 }
 
+MIXTURES = {"Q4_K_M": ("Q4_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K")}  # most matrices, and those that get more bits
+
+SHAPES = {  # of well-known models, for `tiny`
+    "1b": dict(layers=16, width=2048, heads=32, kv_heads=8, ff=8192, tokens=128256, tied=True, context=8192),
+    "7b": dict(layers=32, width=4096, heads=32, kv_heads=32, ff=11008, tokens=32000, context=4096),
+    "8b": dict(layers=32, width=4096, heads=32, kv_heads=8, ff=14336, tokens=128256, context=8192),
+}
+
+POOL = 65537  # random blocks that a large matrix is made of; a prime, so that rows begin at different blocks
+
 
 def tiny(
     path, arch="llama", seed=0, type="F32", *, layers=2, width=64, heads=4, kv_heads=2,
     head_dim=None, ff=96, context=256, eps=1e-5, rope_base=10000.0, tied=False, biases=False,
-    qk_norms=False, vocabulary=True, metadata=None, tensors=None,
+    qk_norms=False, vocabulary=True, tokens=None, metadata=None, tensors=None,
 ):
-    """Write a llama-shaped model and return `path`. Matrices are of `type`, norms and biases F32.
+    """Write a llama-shaped model and return `path`. Matrices are of `type`, a tensor type or a mixture such as
+    Q4_K_M; norms and biases F32. `tokens`: size of the vocabulary, 269 or more.
 
     `metadata` overrides keys, `tensors` overrides tensors by name (arrays become F32; or
     (type name, shape, bytes)); None takes a key or tensor away. The same seed writes the same file.
     """
     rng, head_dim = np.random.default_rng(seed), head_dim or width // heads
-    tokens = words()
+    tokens = words(tokens)
     keys = {
         "general.architecture": arch,
         "general.name": f"tiny {arch}",
@@ -63,7 +77,11 @@ def tiny(
             shapes[f"blk.{i}.{name}"] = shape
             if biases and len(shape) == 2:
                 shapes[f"blk.{i}.{name.removesuffix('weight')}bias"] = shape[:1]
-    made = {name: random_tensor(name, shape, type, rng) for name, shape in shapes.items()}
+    pools = {}
+    made = {
+        name: random_tensor(name, shape, type_of(name, type, layers, tied), rng, pools)
+        for name, shape in shapes.items()
+    }
     made |= {name: given(x) for name, x in (tensors or {}).items()}
     keys |= metadata or {}
     write_gguf(
@@ -89,12 +107,40 @@ def block_shapes(width, ff, queries, keys):
     }
 
 
-def random_tensor(name, shape, type, rng):
+def type_of(name, type, layers, tied):
+    """The type of a matrix: `type`, or what llama-quantize gives it in a mixture (without an importance matrix)."""
+    if type not in MIXTURES:
+        return type
+    plain, better = MIXTURES[type]
+    where = name.split(".")
+    if where[0] != "blk":
+        return better if where[0] == ("token_embd" if tied else "output") else plain
+    layer, eighth = int(where[1]), layers // 8
+    more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
+    return better if more and where[2] in ("attn_v", "ffn_down") else plain
+
+
+def random_tensor(name, shape, type, rng, pools):
     """(type name, shape, data): weights of variance 1 / columns, norms around 1, small biases."""
     if len(shape) == 1:
         mean = 1.0 if name.endswith("weight") else 0.0
         return given(mean + 0.1 * rng.standard_normal(shape))
-    return type, shape, random_matrix(type, *shape, rng)
+    rows, cols = shape
+    if math.prod(shape) // TYPES[type].block <= POOL:
+        return type, shape, random_matrix(type, *shape, rng)
+    if (type, cols) not in pools:
+        pools[type, cols] = random_matrix(type, 1, POOL * TYPES[type].block, rng, fan_in=cols)
+    start = int(rng.integers(POOL)) * TYPES[type].bytes
+    return type, shape, lambda: around(pools[type, cols], start, rows * TYPES[type].row_bytes(cols))
+
+
+def around(pool, start, n_bytes):
+    """Buffers of `n_bytes` in all: a pool from byte `start` on, and again from its beginning."""
+    data = memoryview(pool.reshape(-1).view(np.uint8))
+    while n_bytes:
+        part = data[start : start + n_bytes]
+        yield part
+        start, n_bytes = 0, n_bytes - len(part)
 
 
 def given(data):
@@ -105,20 +151,21 @@ def given(data):
     return "F32", data.shape, data
 
 
-def random_matrix(type, rows, cols, rng):
-    """Bytes of (rows, cols) numbers of any type a matrix may have, of variance 1 / cols."""
-    values = rng.standard_normal((rows, cols)).astype(np.float32) / np.float32(cols**0.5)
+def random_matrix(type, rows, cols, rng, fan_in=None):
+    """Bytes of (rows, cols) numbers of any type a matrix may have, of variance 1 / fan_in (default: cols)."""
+    fan_in = fan_in or cols
+    if type not in ("F32", "F16", "BF16"):
+        return random_blocks(type, rows, cols, rng, fan_in)
+    values = rng.standard_normal((rows, cols)).astype(np.float32) / np.float32(fan_in**0.5)
     if type == "F32":
         return values
     if type == "F16":
         return values.astype(np.float16)
-    if type == "BF16":  # cut, not rounded: any bits are as good here
-        return (values.view(np.uint32) >> 16).astype(np.uint16)
-    return random_blocks(type, rows, cols, rng)
+    return (values.view(np.uint32) >> 16).astype(np.uint16)  # BF16: cut, not rounded; any bits are as good here
 
 
-def random_blocks(type, rows, cols, rng):
-    """uint8 (rows, row_bytes): random codes under scales that give variance 1 / cols."""
+def random_blocks(type, rows, cols, rng, fan_in):
+    """uint8 (rows, row_bytes): random codes under scales that give variance 1 / fan_in."""
     from .engine.quants import dequantize
 
     kind = TYPES[type]
@@ -126,7 +173,7 @@ def random_blocks(type, rows, cols, rng):
     scale_blocks(type, blocks, 1.0)
     with np.errstate(all="ignore"):
         plain = dequantize(blocks.reshape(rows, -1), kind.id, cols).astype(np.float64)
-    scale_blocks(type, blocks, float(1 / (plain.std() * cols**0.5)))
+    scale_blocks(type, blocks, float(1 / (plain.std() * fan_in**0.5)))
     return blocks.reshape(rows, -1)
 
 
@@ -144,9 +191,12 @@ def scale_blocks(type, blocks, scale):
         words[...] = (words & 0x0FFF) | (half >> np.arange(0, 16, 4, dtype=np.uint16) & 15) << 12
 
 
-def words():
-    """Texts of a byte-level BPE vocabulary: control tokens, all bytes, one token a merge."""
-    return [*CONTROL, *byte_alphabet(), *(m.replace(" ", "") for m in MERGES)]
+def words(size=None):
+    """Texts of a byte-level BPE vocabulary: control tokens, all bytes, one token a merge; words that no text comes to
+    fill it up to `size`.
+    """
+    found = [*CONTROL, *byte_alphabet(), *(m.replace(" ", "") for m in MERGES)]
+    return found + [f"<{i}>" for i in range(len(found), size or 0)]
 
 
 def byte_alphabet():

@@ -5,7 +5,7 @@ import numpy as np
 from .engine import panels as engine
 
 LINE = 64  # bytes of a cache line, where panels begin
-BATCH = 128 << 20  # bytes that are packed before the file's pages are given back
+BATCH = 16 << 20, 64 << 20  # bytes, least and most, that are packed before the file's pages are given back
 
 
 class WeightStore:
@@ -44,11 +44,23 @@ class WeightStore:
         for tensor, size in zip(tensors, sizes, strict=True):
             jobs.append((tensor, room[at : at + size]))
             at += size
-        for batch in batches(jobs):
-            engine.pack([(t.raw, t.type.id, t.shape[1], panels) for t, panels in batch], self.n_threads)
-            for tensor, panels in batch:
-                tensor.release()  # the file's pages, or both copies would be in memory
-                self._bindings[tensor.name] = self._binding(tensor, panels)
+        least, most = BATCH  # each batch ends in a barrier: some 64 of them
+        batch = min(most, max(least, room.nbytes // 64))
+        for part in batches(self._pieces(jobs, batch), batch):
+            engine.pack([(raw, t.type.id, t.shape[1], panels) for t, _, raw, panels in part], self.n_threads)
+            for tensor, first, raw, _ in part:
+                tensor.release(first, len(raw))  # the file's pages, or both copies would be in memory
+        self._bindings |= {tensor.name: self._binding(tensor, panels) for tensor, panels in jobs}
+
+    def _pieces(self, jobs, most):
+        """(tensor, first row, raw rows, their panels) of about `most` bytes at most: whole panels."""
+        for tensor, panels in jobs:
+            raw, (size, _) = tensor.raw, self._panels(tensor)
+            each = max(1, most // size)
+            for panel in range(0, -(-len(raw) // self._lanes), each):
+                first = panel * self._lanes
+                rows = raw[first : first + each * self._lanes]
+                yield tensor, first, rows, panels[panel * size : (panel + each) * size]
 
     def _panels(self, tensor):
         """Bytes of one panel, and of all."""
@@ -78,6 +90,7 @@ class WeightStore:
         name = f"{tensor.name}:values"
         if name not in self._arrays:
             self._arrays[name] = np.ascontiguousarray(tensor.numpy(), np.float32)
+            tensor.release()
         return address(self._arrays[name])
 
     def _address(self, name, array):
@@ -85,13 +98,13 @@ class WeightStore:
         return address(array)
 
 
-def batches(jobs):
-    """Jobs in groups of about BATCH bytes."""
+def batches(pieces, most):
+    """Pieces in groups of about `most` bytes."""
     group, size = [], 0
-    for job in jobs:
-        group.append(job)
-        size += job[1].nbytes
-        if size > BATCH:
+    for piece in pieces:
+        group.append(piece)
+        size += piece[-1].nbytes
+        if size >= most:
             yield group
             group, size = [], 0
     if group:

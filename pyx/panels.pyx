@@ -54,7 +54,7 @@ def pack(list jobs, int n_threads):
     cdef const uint8_t[:, ::1] raw
     cdef uint8_t[::1] out
     cdef Py_ssize_t n = 0, i, first, size, room
-    cdef int chunk = 32 * k.lanes, step = k.lanes
+    cdef int chunk = 8 * k.lanes, step = k.lanes
     cdef Part* parts
     for raw, _, _, _ in jobs:
         n += (raw.shape[0] + chunk - 1) // chunk

@@ -9,6 +9,7 @@ from llama_gguf.errors import FormatError, ModelError, OutOfMemory
 from llama_gguf.gguf.sniff import explain
 
 HEADER_BYTES = 24
+AROUND = 2 << 20  # bytes: with a page that is touched, systems map neighbours, up to a large page of them
 
 
 class Source:
@@ -57,10 +58,11 @@ class Source:
                              f" {status.st_size:,} now); load the model again", path=self.path)
 
     def release(self, start, n_bytes):
-        """Give the pages of a range back to the system; they are read again when touched."""
+        """Give the pages of a range back to the system, and those around it; they are read again when touched."""
         if hasattr(mmap, "MADV_DONTNEED"):
-            first = start // mmap.PAGESIZE * mmap.PAGESIZE
-            self.map.madvise(mmap.MADV_DONTNEED, first, start + n_bytes - first)
+            first = start // AROUND * AROUND
+            last = min(self.size, -(-(start + n_bytes) // AROUND) * AROUND)
+            self.map.madvise(mmap.MADV_DONTNEED, first, last - first)
 
     def close(self):
         fd, self.fd = self.fd, -1

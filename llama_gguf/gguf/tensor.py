@@ -104,9 +104,10 @@ class Tensor:
         for start in range(0, len(raw), step):
             yield self._dequantize(raw[start : start + step])
 
-    def release(self):
-        """Give the memory of the mapped pages back; a later read loads them again."""
-        self._source.release(self.offset, self.n_bytes)
+    def release(self, first=0, rows=None):
+        """Give the memory of mapped pages back, those of some rows or all; a later read loads them again."""
+        n_bytes = self.n_bytes if rows is None else rows * self.row_bytes
+        self._source.release(self.offset + first * self.row_bytes, n_bytes)
 
     def __repr__(self):
         return f"<Tensor {self.name} {self.type} {self.shape}, {self.n_bytes:,} bytes>"

@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 from benchmarks import peer_driver as driver
 from benchmarks import peers, report
@@ -58,6 +59,23 @@ def test_questions_hold_the_tokens():
     assert [len(row) for row in batch["rows"]] == [3] * 4
 
 
+def test_starts_time_loading_with_repacking_and_without(monkeypatch):
+    loads = []
+    once = {"first": 1.0, "whole": 2.0, "peak_bytes": 10}
+    monkeypatch.setattr(peers, "run_once", lambda command, verbose: once | {"command": command})
+    monkeypatch.setattr(peers.Engine, "start", lambda self: None)
+    monkeypatch.setattr(peers.Engine, "close", lambda self: None)
+    monkeypatch.setattr(peers.Engine, "load", lambda self, **how: loads.append((self.name, how)) or {"seconds": 3.0})
+    args = SimpleNamespace(rounds=2, threads=(1, 2), model="m.gguf", peer_python="python", verbose=False)
+    found = peers.run_starts(args, ["llama-gguf", "llama.cpp"])
+    assert list(found) == ["llama-gguf", "llama-gguf without repacking", "llama.cpp"]
+    assert found["llama.cpp"]["load"]["rounds"] == [3.0, 3.0]
+    assert [(name, how["repack"]) for name, how in loads[:3]] == [
+        ("llama-gguf", True), ("llama-gguf", False), ("llama.cpp", True)
+    ]  # fmt: skip
+    assert "--no-repack" in peers.start_command("llama-gguf without repacking", args)
+
+
 def test_all_adds_depth_batches_and_one_thread(tmp_path):
     model = tmp_path / "m.gguf"
     model.write_bytes(b"GGUF")
@@ -81,9 +99,10 @@ def test_tables_show_what_failed():
         "figures": {2: {"read_gb_s": spread([10.0]), "peak_gflop_s": spread([100.0])}},
         "work": {"bytes_per_token": 4e8, "operations_per_token": 1e9},
         "rates": [{"case": case, "rate": "decode", "name": "decode 64", **rates}],
-        "starts": {},
+        "starts": {"llama-gguf": peers.summary([{"load": 0.5, "first": 2, "whole": 3, "peak_bytes": 1_200_000}])},
     }
     text = report.peers(found)
+    assert "| 0.500 (0.500..0.500) | 2.00 (2.00..2.00) | 3.00 (3.00..3.00) |               1 |        1.20 |" in text
     line = next(line for line in text.splitlines() if line.startswith("| decode 64"))
     assert "2.00 (2.00..2.00)" in line
     assert "failed" in line
