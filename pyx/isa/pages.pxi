@@ -37,22 +37,13 @@ cdef inline void score_dim(int kind, int rows, const float** q, int first, const
 
 cdef inline void score_dims(int kind, int rows, const float** q, int first, int n, const uint8_t* k,
                             vf* acc) noexcept nogil:
-    """acc += n dimensions from `first` on. Few rows have a second chain of sums, for the latency of FMA."""
-    cdef vf odd[16]
-    cdef int sums = rows * (KEYS // LANES), d, r
-    cdef bint two = sums <= 4
-    cdef vf* second = acc
-    if two:
-        second = odd
-    for r in range(sums if two else 0):
-        odd[r] = vf_zero()
+    """acc += n dimensions from `first` on, in their order: a row's bits do not depend on how many there are."""
+    cdef int d
     for d in range(0, n - 1, 2):
         score_dim(kind, rows, q, first, k, d, False, acc)
-        score_dim(kind, rows, q, first, k, d, True, second)
+        score_dim(kind, rows, q, first, k, d, True, acc)
     if n % 2:
         score_dim(kind, rows, q, first, k, n - 1, False, acc)
-    for r in range(sums if two else 0):
-        acc[r] = vf_add(acc[r], odd[r])
 
 
 cdef inline void score_tile(int kind, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
@@ -81,8 +72,8 @@ cdef inline void score_tile(int kind, int rows, const float** q, const uint8_t* 
 
 
 cdef inline int few(int rows) noexcept nogil:
-    """Rows of the next tile: as many as registers hold, else a power of two."""
-    return ROWS if rows >= ROWS else 4 if rows >= 4 else 2 if rows >= 2 else 1
+    """Rows of the next tile: as many as registers hold, else 4 or less."""
+    return ROWS if rows >= ROWS else min(rows, 4)
 
 
 cdef inline void scores(int kind, int rows, const float** q, const uint8_t* k, int dim, float* s) noexcept nogil:
@@ -93,44 +84,29 @@ cdef inline void scores(int kind, int rows, const float** q, const uint8_t* k, i
             score_tile(kind, ROWS, q + r, k, dim, s + r * PAGE)
         elif n >= 4:
             score_tile(kind, 4, q + r, k, dim, s + r * PAGE)
-        elif n >= 2:
+        elif n == 3:
+            score_tile(kind, 3, q + r, k, dim, s + r * PAGE)
+        elif n == 2:
             score_tile(kind, 2, q + r, k, dim, s + r * PAGE)
         else:
             score_tile(kind, 1, q + r, k, dim, s + r * PAGE)
         r += n
 
 
-cdef inline void mix_key(int kind, int rows, int vectors, const float* s, const uint8_t* v, vf* acc) noexcept nogil:
-    cdef vf value
-    cdef int r, i
-    for i in range(vectors):
-        value = load_value(kind, v, i)
-        for r in range(rows):
-            acc[r * vectors + i] = vf_fma(vf_set1(s[r * PAGE]), value, acc[r * vectors + i])
-
-
 cdef inline void mix_tile(int kind, int rows, int vectors, const float* s, const uint8_t* v, Py_ssize_t step, int keys,
                           float* out, int pad) noexcept nogil:
-    """out[r] += sum over keys of s[r][key] * value; values are `step` bytes apart, rows of out `pad` floats.
-
-    Few rows have several chains of sums, for the latency of FMA.
-    """
+    """out[r] += sum over keys of s[r][key] * value; values are `step` bytes apart, rows of out `pad` floats."""
     cdef vf acc[16]
-    cdef int chains = 4 // rows if rows < 4 else 1, sums = rows * vectors, r, i, c, key = 0
+    cdef vf value
+    cdef int r, i, key
     for r in range(rows):
         for i in range(vectors):
             acc[r * vectors + i] = vf_load(out + r * pad + i * LANES)
-    for i in range(sums, chains * sums):
-        acc[i] = vf_zero()
-    while key + chains <= keys:
-        for c in range(chains):
-            mix_key(kind, rows, vectors, s + key + c, v + (key + c) * step, acc + c * sums)
-        key += chains
-    while key < keys:
-        mix_key(kind, rows, vectors, s + key, v + key * step, acc)
-        key += 1
-    for i in range(sums, chains * sums):
-        acc[i % sums] = vf_add(acc[i % sums], acc[i])
+    for key in range(keys):
+        for i in range(vectors):
+            value = load_value(kind, v + key * step, i)
+            for r in range(rows):
+                acc[r * vectors + i] = vf_fma(vf_set1(s[r * PAGE + key]), value, acc[r * vectors + i])
     for r in range(rows):
         for i in range(vectors):
             vf_store(out + r * pad + i * LANES, acc[r * vectors + i])
@@ -146,7 +122,9 @@ cdef inline void mix_columns(int kind, int vectors, int rows, const float* s, co
             mix_tile(kind, ROWS, vectors, s + r * PAGE, v, step, keys, out + r * pad, pad)
         elif n >= 4:
             mix_tile(kind, 4, vectors, s + r * PAGE, v, step, keys, out + r * pad, pad)
-        elif n >= 2:
+        elif n == 3:
+            mix_tile(kind, 3, vectors, s + r * PAGE, v, step, keys, out + r * pad, pad)
+        elif n == 2:
             mix_tile(kind, 2, vectors, s + r * PAGE, v, step, keys, out + r * pad, pad)
         else:
             mix_tile(kind, 1, vectors, s + r * PAGE, v, step, keys, out + r * pad, pad)
