@@ -21,7 +21,7 @@ import argparse
 import json
 import time
 
-F32, F16 = 0, 1  # ids of the cache's types
+KV_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8}  # ids of the cache's types
 PAD = 256  # positions of their contexts; ik_llama.cpp refuses some other sizes
 CHUNK = 2048  # tokens that the peers are given at once, their own default
 SETTLE = 0.05  # seconds before the clock starts, in which others' idle threads fall asleep
@@ -36,9 +36,9 @@ class Ours:
         self.model = Model(path, n_ctx=64, n_threads=threads, repack=repack, exact=exact)
         self.n_vocab = self.model.n_vocab
 
-    def open(self, n_ctx, threads, n_seq=1, plain=False):
+    def open(self, n_ctx, threads, n_seq=1, plain=False, kv_type=None):
         self.model.n_threads, self.session = threads, None
-        kv_type = "F32" if plain else None
+        kv_type = "F32" if plain else kv_type
         self.session = self.model.session(n_ctx=n_ctx, n_seq=n_seq, kv_type=kv_type)
 
     def clear(self):
@@ -100,7 +100,7 @@ class LlamaCpp:
     def adjust(self, params):
         """Model parameters beside the defaults."""
 
-    def open(self, n_ctx, threads, n_seq=1, plain=False):
+    def open(self, n_ctx, threads, n_seq=1, plain=False, kv_type="F16"):
         """A new context. `plain`: F32 cache without flash attention, its most exact way."""
         self.close()
         n_ctx = -(-n_ctx // PAD) * PAD
@@ -108,7 +108,7 @@ class LlamaCpp:
         params.n_ctx, params.n_seq_max = n_ctx * n_seq, n_seq
         params.n_batch, params.n_ubatch = min(n_ctx * n_seq, CHUNK), 512
         params.n_threads = params.n_threads_batch = threads
-        params.type_k = params.type_v = F32 if plain else F16
+        params.type_k = params.type_v = KV_TYPES["F32" if plain else kv_type]
         self.set_flash(params, not plain)
         self.ctx = self.c.llama_init_from_model(self.model, params)
         if not self.ctx:

@@ -1,27 +1,27 @@
 """The KV cache: pages of 64 positions that all sequences share, one set of pages for each kind of layer.
 
-A full layer keeps every position; a windowed one a ring of pages that holds its window and one step.
+A full layer keeps every position; a windowed one a ring of pages that holds its window and one step. Numbers stand as
+F32, F16, Q8_0 or Q4_0, the types of GGUF; how, is in pyx/isa/cache.pxi.
 """
 
 import numpy as np
 
 from .engine import plan as engine
 from .errors import ContextOverflow
+from .gguf.types import TYPES
 
 PAGE = engine.PAGE_SIZE
 TILE = engine.KEY_TILE  # values of a head are padded to whole vectors
-SIZES = {"F16": 2, "F32": 4}
+KV_TYPES = ("F32", "F16", "Q8_0", "Q4_0")
 
 
 class KVCache:
     """Keys and values of `n_seq` sequences of up to `n_ctx` positions. Memory is taken as positions are filled."""
 
     def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1):
-        if kv_type not in SIZES:
-            raise ValueError(f"kv_type is one of {', '.join(SIZES)}, not {kv_type!r}")
         if n_ctx < 1 or n_seq < 1:
             raise ValueError(f"a session needs room for a position and a sequence, not n_ctx={n_ctx}, n_seq={n_seq}")
-        self.specs, self.n_ctx, self.n_seq, self.kv_type = specs, n_ctx, n_seq, kv_type
+        self.specs, self.n_ctx, self.n_seq, self.kv_type = specs, n_ctx, n_seq, checked(kv_type)
         self.lengths = [0] * n_seq
         self._rings = {w: Ring(n_ctx if not w else min(n_ctx, w + batch), n_seq) for w in self._windows()}
         self._memory = {layer: self._room(spec) for layer, spec in specs.items()}
@@ -30,18 +30,26 @@ class KVCache:
         return {spec.window for spec in self.specs.values()}
 
     def _room(self, spec):
-        pages, size = self._rings[spec.window].pages, SIZES[self.kv_type]
-        return [np.zeros(pages * spec.heads * PAGE * dim * size, np.uint8) for dim in (spec.k_dim, padded(spec.v_dim))]
+        return [np.zeros(size, np.uint8) for size in self._sizes(spec)]
+
+    def _sizes(self, spec):
+        """Bytes of the keys and of the values of one layer."""
+        rows = self._rings[spec.window].pages * spec.heads * PAGE
+        return [rows * row_bytes(self.kv_type, dim) for dim in (spec.k_dim, padded(spec.v_dim))]
 
     def binding(self, layer):
         """The arguments of Plan.add_cache."""
         spec, (k, v) = self.specs[layer], self._memory[layer]
         table = self._rings[spec.window].table
         at = [a.__array_interface__["data"][0] for a in (k, v, table)]
-        return *at, table.shape[1], spec.heads, spec.k_dim, spec.v_dim, padded(spec.v_dim), self.kv_type == "F16"
+        dims = spec.heads, spec.k_dim, spec.v_dim, padded(spec.v_dim)
+        return *at, table.shape[1], *dims, TYPES[self.kv_type].id
 
     def widest_value(self):
         return max((padded(s.v_dim) for s in self.specs.values()), default=0)
+
+    def widest_key(self):
+        return max((s.k_dim for s in self.specs.values()), default=0)
 
     def extend(self, seq, n):
         """Make room for n more positions of a sequence; its length so far. Raises before anything changes."""
@@ -100,6 +108,20 @@ class Ring:
         while self._used[seq] > keep:
             self._used[seq] -= 1
             self._free.append(int(self.table[seq, self._used[seq]]))
+
+
+def checked(kv_type):
+    """The name of a type in upper case; ValueError if caches are not made of it."""
+    name = str(kv_type).upper()
+    if name not in KV_TYPES:
+        raise ValueError(f"kv_type is one of {', '.join(KV_TYPES)}, not {kv_type!r}")
+    return name
+
+
+def row_bytes(kv_type, dim):
+    """Bytes of one head at one position: whole blocks of the type."""
+    kind = TYPES[kv_type]
+    return kind.row_bytes(-(-dim // kind.block) * kind.block)
 
 
 def padded(dim):

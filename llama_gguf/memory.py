@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .cache import PAGE, SIZES
+from .cache import PAGE, padded, row_bytes
 
 SHARE = 0.25  # of the free memory that a context may take when nobody asked for its size
 LEAST = 512
@@ -55,15 +55,20 @@ def fits(n_bytes):
 
 
 def bytes_per_position(caches, kv_type="F16"):
-    return sum(spec.heads * (spec.k_dim + spec.v_dim) * SIZES[kv_type] for spec in caches.values() if not spec.window)
+    """Of the layers whose cache grows with the context."""
+    return sum(
+        spec.heads * (row_bytes(kv_type, spec.k_dim) + row_bytes(kv_type, padded(spec.v_dim)))
+        for spec in caches.values()
+        if not spec.window
+    )
 
 
-def context(h, caches):
+def context(h, caches, kv_type="F16"):
     """The model's own context, or as much of it as a share of the free memory holds."""
-    each = max(1, bytes_per_position(caches))
+    each = max(1, bytes_per_position(caches, kv_type))
     return max(min(h.context, LEAST), min(h.context, int(available() * SHARE / each) // PAGE * PAGE))
 
 
-def most_positions(caches):
+def most_positions(caches, kv_type="F16"):
     """Positions whose cache the whole free memory would hold."""
-    return max(LEAST, available() // max(1, bytes_per_position(caches)))
+    return max(LEAST, available() // max(1, bytes_per_position(caches, kv_type)))

@@ -4,7 +4,7 @@ import operator
 import threading
 from functools import cached_property
 
-from . import generation, hparams, memory, models
+from . import cache, generation, hparams, memory, models
 from .engine import default_threads
 from .errors import ModelError
 from .gguf import GGUFFile
@@ -19,6 +19,7 @@ class Model:
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
+    kv_type: what sessions keep keys and values in: "F32", "F16", "Q8_0" or "Q4_0"; None: F16, F32 where exact.
     n_threads: None: the cores at hand. repack: "auto" or True packs weights for speed (a copy in memory), False reads
     them from the mapped file. exact: float activations and an F32 cache, for tests and teaching. vocab_only: no
     weights needed. check_tensors: look for NaN and infinity first.
@@ -28,13 +29,23 @@ class Model:
     """
 
     def __init__(
-        self, path, *, n_ctx=None, n_threads=None, repack="auto", exact=False, vocab_only=False, check_tensors=False
+        self,
+        path,
+        *,
+        n_ctx=None,
+        kv_type=None,
+        n_threads=None,
+        repack="auto",
+        exact=False,
+        vocab_only=False,
+        check_tensors=False,
     ):
         self.file = GGUFFile(path)
         try:
             self.path, self.metadata, self.tensors = self.file.path, self.file.metadata, self.file.tensors
             self.n_threads = whole("n_threads", n_threads or default_threads(), 1, THREADS)
             self.exact, self.vocab_only = exact, vocab_only
+            self.kv_type = cache.checked(kv_type or ("F32" if exact else "F16"))
             self._lock, self._session, self.graph = threading.RLock(), None, None
             if not vocab_only:
                 self._open_weights(n_ctx, repack, check_tensors)
@@ -60,9 +71,9 @@ class Model:
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
-        self.n_ctx = memory.context(self.h, self.graph.caches)
+        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type)
         if n_ctx:
-            self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches))
+            self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches, self.kv_type))
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -145,7 +156,10 @@ class Model:
     # running
 
     def session(self, n_ctx=None, n_seq=1, kv_type=None, layers=None):
-        """A new Session: sequences of its own on shared weights. `layers`: a range of blocks, for part of a model."""
+        """A new Session: sequences of its own on shared weights.
+
+        kv_type: F32, F16, Q8_0 or Q4_0 (None: the model's). `layers`: a range of blocks, for part of a model.
+        """
         from .session import Session
 
         self._need_weights()

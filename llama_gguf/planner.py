@@ -95,7 +95,8 @@ class Planned:
                     self.matrix_ids[weight.tensor.name] = number
                     room = max(room, scratch)
         self.room = self.threads_room(room // 4)
-        self.query_room = self.threads_room(engine.UNIT_ROWS * (self.caches.widest_value() + 2 + engine.PAGE_SIZE))
+        each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
+        self.query_room = self.threads_room(engine.UNIT_ROWS * each)
         self.parts = self.split_room()
         for t in self.tasks:
             self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))

@@ -40,8 +40,7 @@ class Session:
         self.model, self.layers = model, part_of(range(model.h.layers), layers)
         self.graph = model.trace_graph(self.layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
-        kv_type = kv_type or ("F32" if model.exact else "F16")
-        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type, batch)
+        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch)
         self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()
         self.tokens = [[] for _ in range(n_seq)]

@@ -125,7 +125,7 @@ cdef class Plan:
         return self.n_matrices - 1, 0 if packed else m.panel + exact * 4 * self.kernels.lanes * cols
 
     def add_cache(self, size_t k, size_t v, size_t table, int pages_per_seq, int heads, int k_dim, int v_dim, int v_pad,
-                  bint half):
+                  int kind):
         """The KV cache of one layer; returns its number."""
         cdef Cache* c = <Cache*>calloc(1, sizeof(Cache))
         cdef Cache** grown = <Cache**>realloc(self.caches, (self.n_caches + 1) * sizeof(Cache*))
@@ -134,7 +134,7 @@ cdef class Plan:
             raise MemoryError
         self.caches = grown
         c.k, c.v, c.table, c.pages_per_seq = <uint8_t*>k, <uint8_t*>v, <const int32_t*>table, pages_per_seq
-        c.heads, c.k_dim, c.v_dim, c.v_pad, c.half = heads, k_dim, v_dim, v_pad, half
+        c.heads, c.k_dim, c.v_dim, c.v_pad, c.kind = heads, k_dim, v_dim, v_pad, kind
         self.caches[self.n_caches] = c
         self.n_caches += 1
         return self.n_caches - 1

@@ -43,11 +43,30 @@ def options(*decorators):
     return apply
 
 
+def _kv_type(context, option, name):
+    """The type's name in upper case; what caches are made of is asked for when somebody names a type."""
+    if name is None:
+        return None
+    from llama_gguf.cache import checked
+
+    try:
+        return checked(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 default_model = click.argument("model", default="smollm2")
 threads = click.option("-t", "--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
+kv_type = click.option(
+    "--kv-type",
+    metavar="TYPE",
+    callback=_kv_type,
+    help="What keys and values are kept in: F32, F16 (default), Q8_0 or Q4_0.",
+)
 machine = options(
     threads,
     click.option("-c", "--ctx", type=click.IntRange(1), help="Context size, default the model's."),
+    kv_type,
 )
 sampling = options(
     click.option(

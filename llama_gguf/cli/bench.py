@@ -14,9 +14,10 @@ from llama_gguf.cli._output import emit_json, json_option, table
 @click.option("-n", "--max-tokens", default=64, type=click.IntRange(1), show_default=True)
 @click.option("-r", "--rounds", default=3, type=click.IntRange(1), show_default=True)
 @_model.threads
+@_model.kv_type
 @click.option("--ops", is_flag=True, help="Time each kind of operation, too.")
 @json_option
-def bench(model, prompt_tokens, max_tokens, rounds, threads, ops, as_json):
+def bench(model, prompt_tokens, max_tokens, rounds, threads, kv_type, ops, as_json):
     """Time a prompt of random tokens, and tokens decoded one by one.
 
     Both start from an empty context. A first round warms up and is not counted; figures are
@@ -27,7 +28,7 @@ def bench(model, prompt_tokens, max_tokens, rounds, threads, ops, as_json):
       llama-gguf bench smollm2 -p 512 -n 64 -r 3 --json
     """
     n_ctx = prompt_tokens + max_tokens + 8
-    with _model.open_model(model, n_ctx=n_ctx, n_threads=threads) as m:
+    with _model.open_model(model, n_ctx=n_ctx, kv_type=kv_type, n_threads=threads) as m:
         ids = _random_ids(m.tokenizer.n_tokens, max(prompt_tokens, max_tokens + 1))
         session = m.session()
         rates = [_round(session, ids, prompt_tokens, max_tokens) for _ in range(rounds + 1)]
@@ -37,6 +38,7 @@ def bench(model, prompt_tokens, max_tokens, rounds, threads, ops, as_json):
             "prompt_tokens": prompt_tokens,
             "decoded_tokens": max_tokens,
             "rounds": rounds,
+            "kv_type": getattr(m, "kv_type", kv_type),
             "threads": threads or getattr(m, "n_threads", None),
             "prompt_tokens_per_second": _spread(prompt),
             "decode_tokens_per_second": _spread(decode),

@@ -27,7 +27,7 @@ Ctrl-C         stops an answer'''
 @_model.machine
 @click.option("--system", metavar="TEXT", help="System prompt.")
 @_model.verbose
-def chat(model, threads, ctx, system, verbose, **settings):
+def chat(model, threads, ctx, kv_type, system, verbose, **settings):
     """Talk with a model; it remembers the conversation.
 
     MODEL defaults to smollm2. Lines piped in are messages, one each. /help lists the commands.
@@ -38,7 +38,7 @@ def chat(model, threads, ctx, system, verbose, **settings):
       llama-gguf chat user/repo --system "Answer in French." --temperature 0.7
     """
     start = time.perf_counter()
-    with _model.open_model(model, n_ctx=ctx, n_threads=threads) as m:
+    with _model.open_model(model, n_ctx=ctx, kv_type=kv_type, n_threads=threads) as m:
         load_seconds = time.perf_counter() - start
         talk = Conversation(m, settings, system, load_seconds if verbose else None)
         if sys.stdin.isatty():

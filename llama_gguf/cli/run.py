@@ -25,7 +25,9 @@ from llama_gguf.cli._output import emit_json, json_option, write
 @click.option("--echo/--no-echo", default=True, help="Print the prompt before the answer.")
 @json_option
 @_model.verbose
-def run(model, prompt, max_tokens, threads, ctx, system, chat, echo, as_json, verbose, **sampling):
+def run(
+    model, prompt, max_tokens, threads, ctx, kv_type, system, chat, echo, as_json, verbose, **sampling
+):
     """Answer or continue a prompt, streaming the text to stdout.
 
     MODEL defaults to smollm2. Text piped in follows the prompt given with -p.
@@ -38,7 +40,7 @@ def run(model, prompt, max_tokens, threads, ctx, system, chat, echo, as_json, ve
     """
     text = _model.read_prompt(prompt)
     start = time.perf_counter()
-    with _model.open_model(model, n_ctx=ctx, n_threads=threads) as m:
+    with _model.open_model(model, n_ctx=ctx, kv_type=kv_type, n_threads=threads) as m:
         load_seconds = time.perf_counter() - start
         sampling |= {"max_tokens": max_tokens}
         chat = _wants_chat(m, chat, system)

@@ -43,16 +43,16 @@ cdef struct Matrix:      # a weight, (rows, cols)
     pack_fn pack             # NULL: data holds panels; else makes one panel of LANES rows when it is needed
     expand_fn expand         # not NULL: rows are dequantized into a float panel first
 
-cdef struct Cache:       # keys and values of one layer; pages are shared by all sequences
-    uint8_t* k               # (page, kv_head, PAGE / KEYS, head_dim, KEYS)
-    uint8_t* v               # (page, kv_head, PAGE, value_dim padded)
+cdef struct Cache:       # keys and values of one layer; pages are shared by all sequences (layouts: cache.pxi)
+    uint8_t* k               # (page, kv_head, PAGE / KEYS, one tile of keys)
+    uint8_t* v               # (page, kv_head, PAGE values)
     const int32_t* table     # (sequence, pages_per_seq): the page of each PAGE positions
     int pages_per_seq
     int heads
     int k_dim
     int v_dim
     int v_pad                # v_dim rounded up to KEYS
-    int half                 # 1: F16, 0: F32
+    int kind                 # id of F32, F16, Q8_0 or Q4_0
 
 cdef struct Op
 

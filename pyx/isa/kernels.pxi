@@ -1,7 +1,7 @@
 # All bodies, in the order in which they build on each other.
-from libc.math cimport INFINITY, cos, expf, sin, sqrtf
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.math cimport INFINITY, cos, expf, fabsf, sin, sqrtf
+from libc.stdint cimport int8_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memmove, memset
 
 from llama_gguf.engine.abi cimport *
 
@@ -12,6 +12,7 @@ include "pack.pxi"
 include "ops.pxi"
 include "matmul.pxi"
 include "cache.pxi"
+include "pages.pxi"
 include "attention.pxi"
 include "visible.pxi"
 include "table.pxi"

@@ -57,6 +57,9 @@ cdef extern from * nogil:
     static inline vf vf_load_u4(const void *p, int shift) {
         __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
         return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(b, shift), _mm256_set1_epi32(15))); }
+    static inline vf vf_load_i4(const void *p, int shift) {
+        __m256i b = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+        return _mm256_cvtepi32_ps(_mm256_srai_epi32(shift ? b : _mm256_slli_epi32(b, 28), shift ? 4 : 28)); }
     static inline vf vf_load_e8m0(const void *p) {
         __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
         e = _mm256_sub_epi32(_mm256_max_epi32(e, _mm256_set1_epi32(1)), _mm256_set1_epi32(1));

@@ -43,6 +43,10 @@ cdef extern from * nogil:
     static inline vf vf_load_u4(const void *p, int shift) {
         __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
         return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(b, shift), _mm512_set1_epi32(15))); }
+    static inline vf vf_load_i4(const void *p, int shift) {    /* a look-up that heeds the low 4 bits only */
+        __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+        return _mm512_permutexvar_ps(_mm512_srli_epi32(b, shift),
+            _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1)); }
     static inline vf vf_load_e8m0(const void *p) {
         __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
         e = _mm512_sub_epi32(_mm512_max_epi32(e, _mm512_set1_epi32(1)), _mm512_set1_epi32(1));

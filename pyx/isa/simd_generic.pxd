@@ -55,6 +55,8 @@ cdef extern from * nogil:
         EACH a.v[i] *= word_float((uint32_t)((int32_t)n.v[i] + 127) << 23); return a; }
     static inline vf vf_load_u4(const void *p, int shift) {
         vf r; EACH r.v[i] = ((const uint8_t *)p)[i] >> shift & 15; return r; }
+    static inline vf vf_load_i4(const void *p, int shift) {
+        vf r; EACH r.v[i] = (float)(((((const uint8_t *)p)[i] >> shift & 15) ^ 8) - 8); return r; }
     static inline vf vf_load_e8m0(const void *p) {
         vf r; EACH { uint32_t e = ((const uint8_t *)p)[i]; r.v[i] = word_float((e ? e - 1 : 0) << 23); } return r; }
     static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }

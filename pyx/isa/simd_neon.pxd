@@ -57,6 +57,10 @@ cdef extern from * nogil:
         uint8x8_t b = vand_u8(vshl_u8(vld1_u8((const uint8_t *)p), vdup_n_s8((int8_t)-shift)), vdup_n_u8(15));
         uint16x8_t h = vmovl_u8(b);
         return BOTH(vf, vcvtq_f32_u32(vmovl_u16(vget_low_u16(h))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(h)))); }
+    static inline vf vf_load_i4(const void *p, int shift) {
+        int8x8_t b = vld1_s8((const int8_t *)p);
+        int16x8_t h = vmovl_s8(vshr_n_s8(shift ? b : vshl_n_s8(b, 4), 4));
+        return BOTH(vf, vcvtq_f32_s32(vmovl_s16(vget_low_s16(h))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(h)))); }
     static inline vf vf_load_e8m0(const void *p) {
         uint16x8_t h = vmovl_u8(vqsub_u8(vld1_u8((const uint8_t *)p), vdup_n_u8(1)));
         return BOTH(vf, vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vget_low_u16(h)), 23)),

@@ -4,8 +4,9 @@
 cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, capacity, window; f: scale. Positions that may not be seen get -inf."""
     cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start, size = 2 if c.half else 4
+    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start
     cdef Py_ssize_t lo, hi, u
+    cdef float query[MAX_HEAD]
     cdef const float* q[1]
     cdef const uint8_t* k
     cdef float* y
@@ -16,13 +17,21 @@ cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept 
             run += 1
         q[0] = op.a + t * op.a_stride + h * c.k_dim
         y = op.dst + t * op.dst_stride + <Py_ssize_t>h * capacity
+        if quantized(c.kind):
+            memcpy(query, q[0], c.k_dim * sizeof(float))
+            hadamard(query, c.k_dim, KEY_GROUP, True)
+            q[0] = query
         at = 0
         while at <= step.position[t]:
-            k = keys_at(c, page_of(c, step.run_seq[run], at), h // group) + at % PAGE * c.k_dim * size
-            if c.half:
-                scores(True, 1, q, k, c.k_dim, y + at)
+            k = keys_at(c, page_of(c, step.run_seq[run], at), h // group, at % PAGE)
+            if c.kind == TYPE_F16:
+                scores(TYPE_F16, 1, q, k, c.k_dim, y + at)
+            elif c.kind == TYPE_F32:
+                scores(TYPE_F32, 1, q, k, c.k_dim, y + at)
+            elif c.kind == TYPE_Q8_0:
+                scores(TYPE_Q8_0, 1, q, k, c.k_dim, y + at)
             else:
-                scores(False, 1, q, k, c.k_dim, y + at)
+                scores(TYPE_Q4_0, 1, q, k, c.k_dim, y + at)
             at += KEYS
         start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
         for i in range(capacity):
@@ -54,7 +63,7 @@ cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept
 cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, capacity. Weighted sums of values; dst rows are (heads, value_dim)."""
     cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i
+    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i, keys
     cdef Py_ssize_t lo, hi, u
     cdef const float* x
     cdef const uint8_t* v
@@ -69,10 +78,17 @@ cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nog
         at = 0
         while at <= step.position[t]:
             v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
-            if c.half:
-                mix(True, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+            keys = min(<int>PAGE, step.position[t] + 1 - at)
+            if c.kind == TYPE_F16:
+                mix(TYPE_F16, 1, x + at, v, c.v_pad, keys, out)
+            elif c.kind == TYPE_F32:
+                mix(TYPE_F32, 1, x + at, v, c.v_pad, keys, out)
+            elif c.kind == TYPE_Q8_0:
+                mix(TYPE_Q8_0, 1, x + at, v, c.v_pad, keys, out)
             else:
-                mix(False, 1, x + at, v, c.v_pad, min(<int>PAGE, step.position[t] + 1 - at), out)
+                mix(TYPE_Q4_0, 1, x + at, v, c.v_pad, keys, out)
             at += PAGE
+        if quantized(c.kind):
+            hadamard(out, c.v_dim, VALUE_GROUP, True)
         for i in range(c.v_dim):
             op.dst[t * op.dst_stride + h * c.v_dim + i] = out[i]

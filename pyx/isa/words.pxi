@@ -44,6 +44,8 @@ cdef extern from * nogil:
     vf vf_scale2(vf, vf)
     # LANES nibbles, the ones `shift` (0 or 4) bits up in their bytes
     vf vf_load_u4(const void*, int shift)
+    # the same of signed nibbles, -8 ... 7
+    vf vf_load_i4(const void*, int shift)
     # LANES powers of two, 2**(byte - 128)
     vf vf_load_e8m0(const void*)
     vu vu_load(const void*)

@@ -24,13 +24,20 @@ def test_no_echo_leaves_the_answer_alone(invoke, model_file):
     assert done.stdout == " a\n"
 
 
+def test_an_unknown_cache_type_is_wrong_usage(invoke, model_file):
+    for command in (["run", model_file, "-p", "x"], ["chat", model_file], ["bench", model_file]):
+        done = invoke(*command, "--kv-type", "q9")
+        assert done.exit_code == 2
+        assert "F32, F16, Q8_0, Q4_0" in done.stderr
+
+
 def test_every_option_reaches_the_model(invoke, fake, model_file):
-    options = "--temp 0.5 --top-k 7 --top-p 0.9 --min-p 0.1 --repeat-penalty 1.2 -s 3 -t 2 -c 99"
+    options = "--temp 0.5 --top-k 7 --top-p 0.9 --min-p 0.1 --repeat-penalty 1.2 -s 3 -t 2 -c 99 --kv-type q8_0"
     line = ["run", model_file, "-p", "x", "-n", "1", "--system", "be", *options.split()]
     assert invoke(*line, "--stop", "A", "--stop", "B").exit_code == 0
     (model,) = fake.opened
     ((messages, settings),) = model.calls
-    assert model.options == {"n_ctx": 99, "n_threads": 2}
+    assert model.options == {"n_ctx": 99, "n_threads": 2, "kv_type": "Q8_0"}
     assert [m["role"] for m in messages] == ["system", "user"]
     assert settings == {
         "temperature": 0.5,

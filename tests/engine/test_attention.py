@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from llama_gguf import nn
+from llama_gguf.cache import KV_TYPES
 from llama_gguf.errors import ContextOverflow, ModelError
 from llama_gguf.hparams import Rope
 
+from . import cached
 from .words import OneLayer, Twin, both, close
 
 EXACT = 1e-11  # float32 sums of up to 700 terms in another order
 WIDTH = 24  # of the rows that queries, keys and values are made of
 
-F16 = {name: lambda x: x.astype(np.float16).astype(x.dtype) for name in ("k", "v")}
-"""The twin rounds keys and values as an F16 cache does; they are sums without rounding, so both round the same."""
+# The twin, in double precision, rounds keys and values as the cache does. They are sums that float32 holds without
+# rounding, and so are their Hadamard transforms: both sides round the same numbers, to the same codes.
 
 
 def layer(heads, kv_heads, k_dim, v_dim=None, seed=0):
@@ -41,15 +43,15 @@ def attend(n, heads=4, kv_heads=2, k_dim=16, v_dim=None, window=0, kv_type="F32"
     """(engine, twin) over n positions."""
     tensors, h = layer(heads, kv_heads, k_dim, v_dim)
     x = rows(n)
-    edits = F16 if kv_type == "F16" else None
-    return both(attending(h, window), x, tensors, kv_type=kv_type, edits=edits, **h, **how)
+    edits = cached.edits(kv_type, k_dim, v_dim or k_dim)
+    return both(attending(h, window), x, tensors, kv_type=kv_type, edits=edits, dtype=np.float64, **h, **how)
 
 
 def in_steps(n, size):
     return [min(size, n - at) for at in range(0, n, size)]
 
 
-@pytest.mark.parametrize("kv_type", ["F16", "F32"])
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 @pytest.mark.parametrize("dim", [1, 7, 8, 16, 20, 32, 64, 80, 96, 128, 192, 256])
 def test_head_dimensions(isa, dim, kv_type):
     """Multiples of the vector width or not; a prompt (70 at once), then decoding."""
@@ -57,19 +59,22 @@ def test_head_dimensions(isa, dim, kv_type):
         close(*attend(sum(steps), k_dim=dim, kv_type=kv_type, steps=steps), EXACT)
 
 
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 @pytest.mark.parametrize(("k_dim", "v_dim"), [(16, 32), (48, 16), (20, 12), (24, 7), (192, 128), (512, 512)])
-def test_values_may_be_wider_or_narrower_than_keys(isa, k_dim, v_dim):
-    close(*attend(40, k_dim=k_dim, v_dim=v_dim, steps=[37, 1, 1, 1]), EXACT)
+def test_values_may_be_wider_or_narrower_than_keys(isa, k_dim, v_dim, kv_type):
+    close(*attend(40, k_dim=k_dim, v_dim=v_dim, kv_type=kv_type, steps=[37, 1, 1, 1]), EXACT)
 
 
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 @pytest.mark.parametrize("group", [1, 2, 3, 4, 5, 6, 7, 8, 9, 33, 71])
-@pytest.mark.parametrize("kv_heads", [1, 3])
-def test_query_groups(isa, group, kv_heads):
+def test_query_groups(isa, group, kv_type):
     """Any number of queries a key head, also more than one unit of work holds (32)."""
-    close(*attend(35, heads=group * kv_heads, kv_heads=kv_heads, k_dim=8, steps=[33, 1, 1]), EXACT)
+    for kv_heads in (1, 3):
+        found = attend(35, heads=group * kv_heads, kv_heads=kv_heads, k_dim=8, kv_type=kv_type, steps=[33, 1, 1])
+        close(*found, EXACT)
 
 
-@pytest.mark.parametrize("kv_type", ["F16", "F32"])
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 257, 700])
 def test_context_lengths(isa, n, kv_type):
     """Pages hold 64 positions, parts of split attention 128, tiles of keys 16."""
@@ -113,9 +118,89 @@ def test_windows(isa, window, size):
         close(*attend(n, window=window, steps=in_steps(n, size)), EXACT)
 
 
+@pytest.mark.parametrize("kv_type", ["Q8_0", "Q4_0"])
+@pytest.mark.parametrize("window", [1, 63, 65, 200])
+def test_windows_of_quantized_caches(isa, window, kv_type):
+    for size in (16, 90):
+        close(*attend(500, k_dim=40, window=window, kv_type=kv_type, steps=in_steps(500, size)), EXACT)
+
+
+ERRORS = {"Q8_0": 1e-4, "Q4_0": 2e-2}
+"""A step of top / 127 or top / 8 makes a mean square error of step**2 / 12; top is 2 to 3 times the values' size."""
+
+
+@pytest.mark.parametrize("kv_type", ERRORS)
+@pytest.mark.parametrize("visible", [0, 96])
+def test_rotated_keys_in_quantized_caches(isa, visible, kv_type):
+    """RoPE comes before the cache's own transform; sums are no longer exact, so codes differ here and there."""
+    tensors, h = layer(4, 2, 64)
+    h |= {"rope": Rope("neox", 64, 10000.0), "attention_scale": 1 / 8}
+
+    def build(g, w, x):
+        s = SimpleNamespace(**h)
+        return nn.attend(nn.rope(w.q @ x, s, 4), nn.rope(w.k @ x, s, 2), w.v @ x, s, 1)
+
+    for steps in ([90], [70, 1, 1, 18]):
+        close(*both(build, rows(90), tensors, steps=steps, visible=visible, kv_type=kv_type, **h), ERRORS[kv_type])
+
+
+@pytest.mark.parametrize("kv_type", KV_TYPES)
+@pytest.mark.parametrize("dim", [7, 64, 80])
+def test_a_prompt_and_single_tokens_give_the_same_bits(isa, dim, kv_type):
+    """In the cache; and in what comes out, as far as attention is not split by position (128)."""
+    tensors, h = layer(6, 2, dim)
+    h["rope"] = Rope("norm", dim // 2 * 2, 10000.0)
+    x, memories, outputs = rows(150, 6) * np.float32(0.3), [], []
+
+    def build(g, w, x):
+        s = SimpleNamespace(**h)
+        return nn.attend(nn.rope(w.q @ x, s, 6), nn.rope(w.k @ x, s, 2), w.v @ x, s, 1)
+
+    for steps, threads in (([150], 1), ([150], 3), ([1] * 150, 1), (in_steps(150, 17), 2)):
+        session = OneLayer(build, WIDTH, tensors, n_ctx=200, n_threads=threads, **h).session(kv_type=kv_type)
+        found = [session.forward(x[len(session) : len(session) + n], every=True) for n in steps]
+        outputs.append(np.concatenate(found)[:128])
+        memories.append(np.concatenate(session.cache._memory[1]))
+    assert memories[0].any()
+    for memory, output in zip(memories[1:], outputs[1:], strict=True):
+        np.testing.assert_array_equal(memory, memories[0])
+        np.testing.assert_array_equal(output, outputs[0])
+
+
+@pytest.mark.parametrize("kv_type", ["Q8_0", "Q4_0"])
+def test_scales_of_any_size(isa, kv_type):
+    """Heads of zeros, of tiny numbers and of huge ones, beside each other."""
+    tensors, h = layer(4, 4, 32)
+    size = np.repeat([1.0, 0.0, 2.0**-10, 2.0**10], 32)[:, None]
+    tensors["v"] = tensors["v"] * size
+    tensors["k"] = tensors["k"] / np.maximum(size, 2.0**-10)
+    tensors["q"] = tensors["q"] * np.maximum(size, 2.0**-10)  # scores keep their size
+    x = rows(80, 7)
+    edits = cached.edits(kv_type, 32, 32)
+    engine, twin = both(attending(h), x, tensors, kv_type=kv_type, edits=edits, dtype=np.float64, **h)
+    assert (engine[:, 32:64] == 0).all()
+    for at in (0, 64, 96):
+        close(engine[:, at : at + 32], twin[:, at : at + 32], EXACT)
+
+
+@pytest.mark.parametrize("kv_type", ["Q8_0", "Q4_0"])
+def test_the_twins_round_as_gguf_py_does_or_better(kv_type):
+    quants = pytest.importorskip("gguf.quants")
+    kind = pytest.importorskip("gguf").GGMLQuantizationType[kv_type]
+    x = np.random.default_rng(0).standard_normal((2000, 32)).astype(np.float32)
+    x[1], x[2, 5] = 0, 1000
+    want, found = quants.dequantize(quants.quantize(x, kind), kind), cached.ROUNDS[kv_type](x)
+    if kv_type == "Q8_0":
+        np.testing.assert_allclose(found, want, rtol=1e-6)
+    else:
+        theirs, ours = (((y - x) ** 2).sum(-1) for y in (want, found))
+        assert (ours <= theirs * 1.001).all()  # scales are rounded to halves
+        assert ours[3:].mean() < 0.94 * theirs[3:].mean()
+
+
 @pytest.mark.parametrize("window", [0, 40])
 @pytest.mark.parametrize("n", [1, 5, 64, 130])
-@pytest.mark.parametrize("kv_type", ["F16", "F32"])
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 def test_attention_in_visible_steps(isa, n, window, kv_type):
     """Scores, pattern and mix as three records, for whoever watches."""
     keys = -(-n // 16) * 16
@@ -139,12 +224,13 @@ def test_scores_of_any_size_do_not_overflow(isa):
 
 
 @pytest.mark.parametrize("window", [0, 50])
-def test_many_sequences_in_one_step_equal_each_alone(isa, window):
+@pytest.mark.parametrize("kv_type", KV_TYPES)
+def test_many_sequences_in_one_step_equal_each_alone(isa, window, kv_type):
     tensors, h = layer(4, 2, 20)
     one = OneLayer(attending(h, window), WIDTH, tensors, **h)
     x = np.stack([rows(150, s) for s in range(4)])
-    want = [Twin(one).run(x[s]) for s in range(4)]
-    session = one.session(n_seq=4)
+    want = [Twin(one, cached.edits(kv_type, 20, 20)).run(x[s]) for s in range(4)]
+    session = one.session(n_seq=4, kv_type=kv_type)
     starts = (3, 64, 100, 129)  # filled so far
     for s, n in enumerate(starts):
         close(session.forward(x[s, :n], seq=s, every=True), want[s][:n], EXACT)
@@ -173,18 +259,19 @@ def test_pages_freed_by_one_sequence_serve_another(isa):
         close(session.forward(x[70:90], seq=seq, every=True), want[70:90], EXACT)
 
 
-def test_truncating_forgets_exactly_what_it_says(isa):
+@pytest.mark.parametrize("kv_type", KV_TYPES)
+def test_truncating_forgets_exactly_what_it_says(isa, kv_type):
     tensors, h = layer(4, 2, 16)
     one = OneLayer(attending(h), WIDTH, tensors, n_ctx=512, **h)
     x = rows(400, 3)
     other = rows(400, 4)
-    session = one.session()
+    session, edits = one.session(kv_type=kv_type), cached.edits(kv_type, 16, 16)
     for keep in (0, 1, 63, 64, 65, 200, 399):
         session.reset()
         session.forward(x)
         session.truncate(0, keep)
         path = np.concatenate([x[:keep], other[keep : keep + 30]])
-        close(session.forward(other[keep : keep + 30], every=True), Twin(one).run(path)[keep:], EXACT)
+        close(session.forward(other[keep : keep + 30], every=True), Twin(one, edits).run(path)[keep:], EXACT)
 
 
 def test_a_windowed_layer_goes_on_after_truncation(isa):
@@ -202,7 +289,7 @@ def test_a_windowed_layer_goes_on_after_truncation(isa):
         close(session.forward(x[1500 - back :], every=True), want[1500 - back :], EXACT)
 
 
-@pytest.mark.parametrize("kv_type", ["F16", "F32"])
+@pytest.mark.parametrize("kv_type", KV_TYPES)
 def test_threads_do_not_change_a_bit(isa, kv_type):
     for steps in ([300], [250, *[1] * 50]):
         one = attend(300, kv_type=kv_type, steps=steps)[0]

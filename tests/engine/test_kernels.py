@@ -1,6 +1,7 @@
 """Matrix products of every tensor type, with every instruction set, against float64 on the dequantized weights."""
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -246,13 +247,11 @@ def guarded_floats(n, end):
 
 
 @pytest.mark.parametrize("end", [True, False], ids=["end", "start"])
-@pytest.mark.parametrize("kv_type", ["F16", "F32"])
+@pytest.mark.parametrize("kv_type", cache.KV_TYPES)
 def test_a_whole_pass_stays_inside_its_memory(isa, kv_type, end, tmp_path):
     """All buffers of a plan and its cache lie against pages nobody may touch."""
     def room(self, spec):
-        size, pages = cache.SIZES[kv_type], self._rings[spec.window].pages
-        dims = (spec.k_dim, cache.padded(spec.v_dim))
-        return [guarded(pages * spec.heads * cache.PAGE * dim * size, end) for dim in dims]
+        return [guarded(size, end) for size in self._sizes(spec)]
 
     path = tiny(tmp_path / "t.gguf", layers=1, width=96, heads=4, kv_heads=2, head_dim=20, ff=100)
     ids = list(range(70))
@@ -270,3 +269,16 @@ def test_a_whole_pass_stays_inside_its_memory(isa, kv_type, end, tmp_path):
         session.reset()
         session.planned = visible
         close(session.forward(ids, every=True), want, 1e-10)
+
+
+@pytest.mark.parametrize("kv_type", cache.KV_TYPES)
+def test_windowed_attention_stays_inside_its_memory(isa, kv_type, monkeypatch):
+    """The windows of a tile's last tokens begin behind the page where the first token's does."""
+    def attend(g, w, x):
+        return nn.attend(x, x, x, SimpleNamespace(**h), 1, window=63)
+
+    h = {"heads": 2, "kv_heads": 2, "head_dim": 16, "value_dim": 16, "attention_scale": 0.25}
+    monkeypatch.setattr(planner, "aligned", functools.partial(guarded_floats, end=True))
+    x = np.random.default_rng(0).standard_normal((200, 32)).astype(np.float32)
+    found, twin = both(attend, x, kv_type=kv_type, n_threads=2, n_ctx=256, steps=[90, 90, 20], **h)
+    close(found, twin, {"Q8_0": 1e-4, "Q4_0": 2e-2}.get(kv_type, 1e-6))

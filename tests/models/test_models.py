@@ -207,6 +207,24 @@ def test_an_f32_cache_is_taken_on_request(isa):
     assert full <= SAME < half <= SMALL_SCORES
 
 
+def test_the_smaller_the_cache_the_larger_the_error():
+    """All types, through a model: prompt and single tokens, and a trace."""
+    ids, errors = golden("llama")[0], []
+    for kv_type in ("f32", "F16", "q8_0", "Q4_0"):
+        with exact("llama", kv_type=kv_type) as model:
+            found = model.logits(ids)
+            assert model.main.cache.kv_type == kv_type.upper()
+            with model.trace(ids) as t:
+                assert nmse(t.logits, found) <= SAME
+                pattern = t["blk.0.attn_pattern"]
+            np.testing.assert_allclose(pattern.sum(-1), 1, rtol=1e-5)
+            session = model.session()
+            assert nmse(np.concatenate([session.forward([i]) for i in ids]), found) <= SAME
+        errors.append(nmse(found, reference("llama")))
+    assert errors == sorted(errors)
+    assert errors[1] < errors[2] / 10 and errors[2] < errors[3] / 10, errors
+
+
 def test_the_plan_prints_as_a_table_with_the_model_files_lines():
     with exact("llama") as model:
         text = str(model.plan)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llama_gguf import ContextOverflow, Model, ModelError
+from llama_gguf import ContextOverflow, Model, ModelError, memory
 from llama_gguf.testing import tiny
 
 from .common import IDS, same
@@ -172,6 +172,25 @@ def test_impossible_contexts_are_refused(model, n_ctx):
 def test_impossible_sessions_are_refused(model, how):
     with pytest.raises((ModelError, ValueError)):
         model.session(**how)
+
+
+def test_an_unknown_cache_type_is_refused_with_the_list(tmp_path, model):
+    for act in (lambda: model.session(kv_type="Q5_0"), lambda: Model(model.path, kv_type="Q5_0")):
+        with pytest.raises(ValueError, match="F32, F16, Q8_0, Q4_0, not 'Q5_0'"):
+            act()
+
+
+@pytest.mark.parametrize(("kv_type", "n_bytes"), [("F32", 4), ("F16", 2), ("Q8_0", 34 / 32), ("Q4_0", 18 / 32)])
+def test_caches_take_the_bytes_of_their_type(tmp_path, kv_type, n_bytes):
+    """Blocks of 32 have one half scale; heads that are no multiple of 32 are padded in quantized caches."""
+    for head_dim, held in ((64, 64), (20, 32 if kv_type[0] == "Q" else 20)):
+        path = tiny(tmp_path / f"{head_dim}.gguf", head_dim=head_dim)
+        with Model(path, kv_type=kv_type) as model:
+            keys, values = model.session(n_ctx=640).cache._memory[0]
+            assert keys.nbytes == 2 * 64 * 11 * held * n_bytes  # key heads, positions of a page, pages
+            assert values.nbytes == keys.nbytes * -(-held // 16) * 16 // held
+            each = memory.bytes_per_position(model.graph.caches, kv_type)
+            assert each == 2 * (keys.nbytes + values.nbytes) / (64 * 11)  # layers
 
 
 def test_no_tokens_are_refused(model):
