@@ -80,9 +80,9 @@ def product(g, w, x):
     return w.w @ x
 
 
-def test_every_matrix_type_of_the_format_is_tried():
-    assert set(PACKED) <= set(MATMUL)
-    assert {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q8_0", "Q4_K", "Q6_K"} <= set(PACKED)
+def test_every_matrix_type_of_the_format_has_panels():
+    assert set(PACKED) == set(MATMUL)
+    assert len(MATMUL) == 28
 
 
 @pytest.mark.parametrize("type", MATMUL)
