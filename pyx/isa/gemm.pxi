@@ -34,20 +34,37 @@ cdef inline bint must_widen(int largest, int dots) noexcept nogil:
     return DOT_LIMIT and dots * 2 * 127 * largest > DOT_LIMIT
 
 
+cdef inline vf add_scaled(vf acc, int sub, int offset, const Scale* sc, vf p0, vf p1, vf d0, vf d1, vf m0, vf m1,
+                          bint has_min) noexcept nogil:
+    """acc + what p0 (and p1), sums of code times activation, stand for: whole numbers below 2**24, and so is what
+    the offset takes off."""
+    cdef vf less = vf_set1(-<float>offset), low = vf_set1(sc.low), high = vf_set1(sc.high)
+    if sub == 16:
+        if offset:
+            p0, p1 = vf_fma(less, low, p0), vf_fma(less, high, p1)
+        p0 = vf_fma(d1, p1, vf_mul(d0, p0))
+        if has_min:
+            p0 = vf_fma(m1, high, vf_fma(m0, low, p0))
+        return vf_fma(p0, vf_set1(sc.d), acc)
+    if offset:
+        p0 = vf_fma(less, high, vf_fma(less, low, p0))
+    acc = vf_fma(vf_mul(d0, vf_set1(sc.d)), p0, acc)
+    return vf_fma(m0, vf_set1(sc.sum), acc) if has_min else acc
+
+
 cdef inline void block(int bits, int named, int sub, int offset, int tokens, const uint8_t* p, const uint8_t* x,
                        Py_ssize_t stride, const Scale* scales, vf d0, vf d1, vf m0, vf m1, bint has_min,
                        vf* acc) noexcept nogil:
     """acc[t] += one block of 32 columns times token t.
 
     sub 32: value = d0 * (code - offset) + m0; sub 16: d0, m0 for the first sixteen columns, d1, m1 for the others.
-    Sums of codes are whole numbers below 2**24, so the offset is taken off exactly.
     """
     cdef vs s0[TILE]
     cdef vs s1[TILE]
     cdef vi w0[TILE]
     cdef vi w1[TILE]
     cdef vu lo, hi
-    cdef vf p0, p1, less = vf_set1(-<float>offset)
+    cdef vf p0, p1
     cdef const uint8_t* xt
     cdef const Scale* sc
     cdef bint eight = is_signed(bits, named)
@@ -82,23 +99,12 @@ cdef inline void block(int bits, int named, int sub, int offset, int tokens, con
     for t in range(tokens):
         sc = <const Scale*>(<const uint8_t*>scales + t * stride)
         p0 = vi_float(w0[t]) if every < 4 else vs_float(s0[t])
+        p1 = p0
         if apart:
             p1 = vi_float(w1[t]) if every < 4 else vs_float(s1[t])
-        if sub == 16:
-            if offset:
-                p0, p1 = vf_fma(less, vf_set1(sc.low), p0), vf_fma(less, vf_set1(sc.high), p1)
-            p0 = vf_fma(d1, p1, vf_mul(d0, p0))
-            if has_min:
-                p0 = vf_fma(m1, vf_set1(sc.high), vf_fma(m0, vf_set1(sc.low), p0))
-        else:
-            if apart:
-                p0 = vf_add(p0, p1)
-            if offset:
-                p0 = vf_fma(less, vf_set1(sc.sum), p0)
-            p0 = vf_mul(d0, p0)
-            if has_min:
-                p0 = vf_fma(m0, vf_set1(sc.sum), p0)
-        acc[t] = vf_fma(p0, vf_set1(sc.d), acc[t])
+        if apart and sub == 32:
+            p0 = vf_add(p0, p1)
+        acc[t] = add_scaled(acc[t], sub, offset, sc, p0, p1, d0, d1, m0, m1, has_min)
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
