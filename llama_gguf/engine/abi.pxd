@@ -12,9 +12,9 @@ cdef enum:
 
 cdef struct Scale:       # of one block of 8-bit activations: value = d * code
     float d
-    float sum            # d * sum of the 32 codes
-    float low            # d * sum of the first 16 codes
-    float high           # d * sum of the last 16 codes
+    float sum            # of the 32 codes: a whole number, so that offsets are taken off without rounding
+    float low            # of the first 16 codes
+    float high           # of the last 16 codes
 
 cdef struct Step:        # what one forward pass is asked to do
     int n_tokens

@@ -5,9 +5,7 @@
 # Nothing is summed across lanes, scales convert LANES at a time, and one panel serves decode (one token) and prefill
 # (register tiles of TILE tokens).
 #
-# Codes of 4 bits and more keep their low 4 bits in four vectors (group g low, group g + 4 high half of each byte)
-# and the rest in bit planes (bit g, or bits 2(g % 4), of each byte belongs to group g). Codes of 2 and 3 bits are
-# such planes only. 8-bit codes stand as they are. Some 4-bit codes name one of sixteen points instead of a number.
+# How a vector holds codes, and what they mean, is in codes.pxi.
 #
 # Activations are 8-bit blocks of 32 with one Scale each: a row is `cols` codes, then cols / 32 Scales.
 
@@ -19,58 +17,13 @@ cdef enum:
     K16M        # blocks of 256: half d and dmin, then a byte of 4-bit scale and minimum for each 16 columns
     K32         # blocks of 256: half d, then a signed 8-bit scale for each 32 columns
     E8          # a power of two for each row and block
-
-cdef enum:
-    NUMBERS     # a code is a number
-    IQ4         # a code names one of the points of IQ4_NL
-    FP4         # ... of E2M1, doubled
-
-cdef uint8_t points[3][16]      # stored like 8-bit codes, with Q8_OFFSET
-
-
-cdef void set_points() noexcept:
-    """Points of `ggml-common.h` (kvalues_iq4nl, kvalues_mxfp4)."""
-    cdef int i
-    cdef int8_t[16] iq4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
-    cdef int8_t[16] fp4 = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
-    for i in range(16):
-        points[<int>IQ4][i], points[<int>FP4][i] = <uint8_t>(iq4[i] + Q8_OFFSET), <uint8_t>(fp4[i] + Q8_OFFSET)
-
-
-cdef inline int plane_vectors(int bits) noexcept nogil:
-    """Vectors of codes in one block of 32 columns."""
-    return bits if bits != 8 else 8
-
-
-cdef inline void unpack(int bits, const uint8_t* p, int g, vu* lo, vu* hi) noexcept nogil:
-    """Codes of column group g and g + 4 (of eight) of a block."""
-    cdef vu v, h
-    cdef int bytes = 4 * LANES
-    if bits == 8:
-        lo[0], hi[0] = vu_load(p + g * bytes), vu_load(p + (g + 4) * bytes)
-        return
-    if bits <= 3:
-        lo[0], hi[0] = vu_and(vu_shr(vu_load(p), 2 * g), 3), vu_and(vu_shr(vu_load(p + bytes), 2 * g), 3)
-        if bits == 3:
-            h = vu_load(p + 2 * bytes)
-            lo[0] = vu_or(lo[0], vu_and(vu_shl(h, 2 - g) if g < 2 else vu_shr(h, g - 2), 4))
-            hi[0] = vu_or(hi[0], vu_and(vu_shr(h, g + 2), 4))
-        return
-    v = vu_load(p + g * bytes)
-    lo[0], hi[0] = vu_and(v, 15), vu_and(vu_shr(v, 4), 15)
-    if bits == 5:
-        h = vu_load(p + 4 * bytes)
-        lo[0] = vu_or(lo[0], vu_and(vu_shl(h, 4 - g), 16))
-        hi[0] = vu_or(hi[0], vu_and(vu_shr(h, g), 16))
-    if bits == 6:
-        lo[0] = vu_or(lo[0], two_bits(vu_load(p + 4 * bytes), g))
-        hi[0] = vu_or(hi[0], two_bits(vu_load(p + 5 * bytes), g))
-
-
-cdef inline vu two_bits(vu h, int g) noexcept nogil:
-    """Bits 2g and 2g + 1 of each byte, moved to bits 4 and 5."""
-    return vu_and(vu_shl(h, 4 - 2 * g) if g < 2 else vu_shr(h, 2 * g - 4), 48)
-
+    E4          # an unsigned byte of E4M3 for each 16 columns
+    D64         # one half scale for each row and 64 columns
+    D128
+    D256
+    N16         # blocks of 256: half d, then a nibble n for each 16 columns; the scale is d * unit * (2n + 1)
+    N32         # ... for each 32 columns
+    N32S        # ... the scale is d * abs(2n - 15), and values are raised by an eighth of d * (2n - 15)
 
 cdef inline vs dot(bint eight, vs s, vu u, const uint8_t* x) noexcept nogil:
     return vs_dot8(s, u, x) if eight else vs_dot(s, u, x)
@@ -87,8 +40,8 @@ cdef inline void sums(int bits, int named, int part, int tokens, const uint8_t* 
     cdef vs s[TILE]
     cdef vi w[TILE]
     cdef vu codes[2]
-    cdef bint eight = bits == 8 or named != NUMBERS
-    cdef int g, t, half, dots = 0, fit = dots_that_fit(12 if named == FP4 else 128 if eight else (1 << bits) - 1)
+    cdef bint eight = is_signed(bits, named)
+    cdef int g, t, half, dots = 0, fit = dots_that_fit(largest_code(bits, named))
     for t in range(tokens):
         s[t], w[t] = vs_zero(), vi_zero()
     for g in range(4):
@@ -112,49 +65,63 @@ cdef inline const Scale* scales_of(const Scale* scales, Py_ssize_t stride, int t
     return <const Scale*>(<const uint8_t*>scales + t * stride)
 
 
-cdef inline void block(int bits, int named, int sub, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
-                       const Scale* scales, vf d0, vf d1, vf m0, vf m1, bint has_min, vf* acc) noexcept nogil:
+cdef inline void block(int bits, int named, int sub, int offset, int tokens, const uint8_t* p, const uint8_t* x,
+                       Py_ssize_t stride, const Scale* scales, vf d0, vf d1, vf m0, vf m1, bint has_min,
+                       vf* acc) noexcept nogil:
     """acc[t] += one block of 32 columns times token t.
 
-    sub 32: value = d0 * code + m0; sub 16: d0, m0 for the first sixteen columns, d1, m1 for the others.
+    sub 32: value = d0 * (code - offset) + m0; sub 16: d0, m0 for the first sixteen columns, d1, m1 for the others.
+    Sums of codes are whole numbers below 2**24, so that the offset is taken off without rounding.
     """
     cdef vf part[TILE]
-    cdef const Scale* sc
+    cdef vf total, less = vf_set1(-<float>offset)
+    cdef const Scale* scale
     cdef int half, t
     for half in range(2 if sub == 16 else 1):
         sums(bits, named, half if sub == 16 else 2, tokens, p, x, stride, part)
         for t in range(tokens):
-            sc = scales_of(scales, stride, t)
-            acc[t] = vf_fma(vf_mul(d1 if half else d0, vf_set1(sc.d)), part[t], acc[t])
+            scale = scales_of(scales, stride, t)
+            total = vf_set1(scale.sum if sub == 32 else scale.high if half else scale.low)
+            if offset:
+                part[t] = vf_fma(less, total, part[t])
+            part[t] = vf_mul(d1 if half else d0, part[t])
             if has_min:
-                acc[t] = vf_fma(m1 if half else m0,
-                                vf_set1(sc.sum if sub == 32 else sc.high if half else sc.low), acc[t])
+                part[t] = vf_fma(m1 if half else m0, total, part[t])
+            acc[t] = vf_fma(part[t], vf_set1(scale.d), acc[t])
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                               const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
-    """Blocks of 32 columns with scales of their own."""
-    cdef vf d, m = vf_zero()
-    cdef int b
+    """Blocks of 32 columns with scales of their own, or with one for two, four or eight of them."""
+    cdef vf d0 = vf_zero(), d1 = d0, m = d0
+    cdef int b, shared = 2 if scheme == D64 else 4 if scheme == D128 else 8 if scheme == D256 else 1
     for b in range(cols // 32):
-        d = vf_load_e8m0(p) if scheme == E8 else vf_load_half(p)
-        p += LANES if scheme == E8 else 2 * LANES
-        if scheme == DM:
-            m = vf_load_half(p)
-            p += 2 * LANES
-        elif offset:
-            m = vf_mul(d, vf_set1(-<float>offset))
-        block(bits, named, 32, tokens, p, x + 32 * b, stride, scales + b, d, m, m, m,
-              scheme == DM or offset != 0, acc)
-        p += plane_vectors(bits) * 4 * LANES
+        if b % shared == 0:
+            if scheme == E4:
+                d0, d1 = vf_load_e4m3(p), vf_load_e4m3(p + LANES)
+            else:
+                d0 = vf_load_e8m0(p) if scheme == E8 else vf_load_half(p)
+                d1 = d0
+            p += LANES if scheme == E8 else 2 * LANES
+            if scheme == DM:
+                m = vf_load_half(p)
+                p += 2 * LANES
+        block(bits, named, 16 if scheme == E4 else 32, offset, tokens, p, x + 32 * b, stride,
+              scales + b, d0, d1, m, m, scheme == DM, acc)
+        p += plane_bytes(bits)
+
+
+cdef inline int scale_bytes(int scheme) noexcept nogil:
+    """Bytes of the small scales of one row and 256 columns."""
+    return 4 if scheme == N32 or scheme == N32S else 8 if scheme == K32 or scheme == N16 else 16
 
 
 cdef inline void super_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                               const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
     """Blocks of 256 columns whose scales are small integers times a half."""
-    cdef vf d, dmin = vf_zero(), d0, d1, m0, m1, less = vf_set1(-<float>offset)
-    cdef int b
-    cdef const uint8_t* s
+    cdef vf d = vf_zero(), dmin = d, d0, d1, m0 = d, m1 = d, odd
+    cdef int b, sub = 32 if scheme == K or scheme == K32 or scheme == N32 or scheme == N32S else 16
+    cdef const uint8_t* s = p
     for b in range(cols // 32):
         if b % 8 == 0:
             d = vf_load_half(p)
@@ -162,25 +129,41 @@ cdef inline void super_blocks(int bits, int named, int scheme, int offset, int t
             if scheme == K or scheme == K16M:
                 dmin = vf_sub(vf_zero(), vf_load_half(p))
                 p += 2 * LANES
+            if scheme == N16 or scheme == N32 or scheme == N32S:
+                d = vf_mul(d, vf_set1(unit(named)))
             s = p
-            p += 8 * LANES if scheme == K32 else 16 * LANES
+            p += scale_bytes(scheme) * LANES
         if scheme == K:
             d0, m0 = vf_mul(d, vf_load_u8(s)), vf_mul(dmin, vf_load_u8(s + 8 * LANES))
-            d1, m1 = d0, m0
+            d1 = d0
         elif scheme == K32:
             d0 = vf_mul(d, vf_load_i8(s))
-            d1, m0 = d0, vf_mul(d0, less)
-            m1 = m0
+            d1 = d0
         elif scheme == K16M:
             d0, d1 = vf_mul(d, vf_load_u4(s, 0)), vf_mul(d, vf_load_u4(s + LANES, 0))
             m0, m1 = vf_mul(dmin, vf_load_u4(s, 4)), vf_mul(dmin, vf_load_u4(s + LANES, 4))
+        elif scheme == N16:
+            d0, d1 = vf_fma(vf_add(d, d), vf_load_u4(s, 0), d), vf_fma(vf_add(d, d), vf_load_u4(s, 4), d)
+        elif scheme == N32:
+            d0 = vf_fma(vf_add(d, d), vf_load_u4(s, 4 * (b & 1)), d)
+            d1 = d0
+        elif scheme == N32S:
+            odd = vf_fma(vf_load_u4(s, 4 * (b & 1)), vf_set1(2), vf_set1(-15))
+            d0 = vf_mul(d, vf_abs(odd))
+            d1, m0 = d0, vf_mul(vf_mul(d, vf_set1(0.125)), odd)
         else:
             d0, d1 = vf_mul(d, vf_load_i8(s)), vf_mul(d, vf_load_i8(s + LANES))
-            m0, m1 = vf_mul(d0, less), vf_mul(d1, less)
-        block(bits, named, 32 if scheme == K or scheme == K32 else 16, tokens, p, x + 32 * b, stride,
-              scales + b, d0, d1, m0, m1, True, acc)
-        s += LANES if scheme == K or scheme == K32 else 2 * LANES
-        p += plane_vectors(bits) * 4 * LANES
+        block(bits, named, sub, offset, tokens, p, x + 32 * b, stride, scales + b, d0, d1, m0, m1,
+              scheme == K or scheme == K16M or scheme == N32S, acc)
+        if scheme == N32 or scheme == N32S:
+            s += LANES * (b & 1)
+        else:
+            s += LANES if sub == 32 or scheme == N16 else 2 * LANES
+        p += plane_bytes(bits)
+
+
+cdef inline bint has_small_blocks(int scheme) noexcept nogil:
+    return scheme == D or scheme == DM or scheme == E8 or scheme == E4 or D64 <= scheme <= D256
 
 
 cdef inline void packed_tile(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
@@ -190,7 +173,7 @@ cdef inline void packed_tile(int bits, int named, int scheme, int offset, int to
     cdef int t
     for t in range(tokens):
         acc[t] = vf_zero()
-    if scheme == D or scheme == DM or scheme == E8:
+    if has_small_blocks(scheme):
         small_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)
     else:
         super_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)

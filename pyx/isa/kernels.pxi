@@ -6,9 +6,11 @@ from libc.string cimport memcpy, memmove, memset
 from llama_gguf.engine.abi cimport *
 
 include "dequant.pxi"
+include "codes.pxi"
 include "gemm.pxi"
 include "tiles.pxi"
 include "pack.pxi"
+include "pack_iq.pxi"
 include "ops.pxi"
 include "matmul.pxi"
 include "cache.pxi"

@@ -69,8 +69,7 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
                 total = vf_zero()
         high = vf_sum(total)
         scale[b].d = top / 127 if inverse else 0
-        scale[b].low, scale[b].high = scale[b].d * low, scale[b].d * high
-        scale[b].sum = scale[b].d * (low + high)
+        scale[b].low, scale[b].high, scale[b].sum = low, high, low + high
 
 
 cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* second, int width,

@@ -189,11 +189,8 @@ cdef void place_mxfp4(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
 
 
 cdef void place_tq2_0(const uint8_t* b, int row, uint8_t* p) noexcept nogil:
-    cdef int j
     halves(b + 64, 1, row, p)
-    for j in range(8):
-        p[(2 + j) * LANES + row] = 1
-    planes_of_two(b, row, <uint32_t*>(p + 10 * LANES), 2)
+    planes_of_two(b, row, <uint32_t*>(p + 2 * LANES), 2)
 
 
 cdef inline void pack(place_fn place, int wide, Py_ssize_t size, Py_ssize_t room, const uint8_t* rows,
@@ -273,4 +270,4 @@ cdef void pack_mxfp4(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_
     pack(place_mxfp4, 32, 17, 17 * LANES, rows, rb, n, cols, p)
 
 cdef void pack_tq2_0(const uint8_t* rows, Py_ssize_t rb, int n, int cols, uint8_t* p) noexcept nogil:
-    pack(place_tq2_0, 256, 66, 74 * LANES, rows, rb, n, cols, p)
+    pack(place_tq2_0, 256, 66, 66 * LANES, rows, rb, n, cols, p)

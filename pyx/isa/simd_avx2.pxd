@@ -64,9 +64,16 @@ cdef extern from * nogil:
         __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
         e = _mm256_sub_epi32(_mm256_max_epi32(e, _mm256_set1_epi32(1)), _mm256_set1_epi32(1));
         return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)); }
+    static inline vf vf_load_e4m3(const void *p) {      /* a half holds 2**-8 of it */
+        __m128i h = _mm_slli_epi16(_mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p)), 7);
+        return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(128)); }
     static inline vu vu_points(const uint8_t *table, vu u) {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), u); }
     static inline vu vu_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+    static inline vu vu_load_each(const void *p) {
+        __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+        __m128i first = _mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+        return _mm256_shuffle_epi8(b, _mm256_broadcastsi128_si256(first)); }
     static inline vu vu_and(vu a, int byte) { return _mm256_and_si256(a, _mm256_set1_epi8((char)byte)); }
     #define vu_or(a, b) _mm256_or_si256(a, b)
     #define vu_shr(a, n) _mm256_srli_epi16(a, n)

@@ -51,9 +51,16 @@ cdef extern from * nogil:
         __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
         e = _mm512_sub_epi32(_mm512_max_epi32(e, _mm512_set1_epi32(1)), _mm512_set1_epi32(1));
         return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23)); }
+    static inline vf vf_load_e4m3(const void *p) {      /* a half holds 2**-8 of it */
+        __m256i h = _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p)), 7);
+        return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(128)); }
     static inline vu vu_points(const uint8_t *table, vu u) {
         return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), u); }
     #define vu_load(p) _mm512_loadu_si512(p)
+    static inline vu vu_load_each(const void *p) {
+        __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+        __m128i first = _mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
+        return _mm512_shuffle_epi8(b, _mm512_broadcast_i32x4(first)); }
     static inline vu vu_and(vu a, int byte) { return _mm512_and_si512(a, _mm512_set1_epi8((char)byte)); }
     #define vu_or(a, b) _mm512_or_si512(a, b)
     #define vu_shr(a, n) _mm512_srli_epi16(a, n)

@@ -59,7 +59,11 @@ cdef extern from * nogil:
         vf r; EACH r.v[i] = (float)(((((const uint8_t *)p)[i] >> shift & 15) ^ 8) - 8); return r; }
     static inline vf vf_load_e8m0(const void *p) {
         vf r; EACH { uint32_t e = ((const uint8_t *)p)[i]; r.v[i] = word_float((e ? e - 1 : 0) << 23); } return r; }
+    static inline vf vf_load_e4m3(const void *p) {          /* a half holds 2**-8 of it */
+        vf r; EACH r.v[i] = 128 * from_half((uint16_t)(((const uint8_t *)p)[i] << 7)); return r; }
     static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }
+    static inline vu vu_load_each(const void *p) {
+        vu r; for (int i = 0; i < 4 * LANES; i++) r.v[i] = ((const uint8_t *)p)[i / 4]; return r; }
     static inline vu vu_and(vu a, int byte) { for (int i = 0; i < 4 * LANES; i++) a.v[i] &= byte; return a; }
     static inline vu vu_or(vu a, vu b) { for (int i = 0; i < 4 * LANES; i++) a.v[i] |= b.v[i]; return a; }
     static inline vu vu_shr(vu a, int n) { for (int i = 0; i < 4 * LANES; i++) a.v[i] >>= n; return a; }

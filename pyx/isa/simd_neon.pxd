@@ -65,8 +65,16 @@ cdef extern from * nogil:
         uint16x8_t h = vmovl_u8(vqsub_u8(vld1_u8((const uint8_t *)p), vdup_n_u8(1)));
         return BOTH(vf, vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vget_low_u16(h)), 23)),
             vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vget_high_u16(h)), 23))); }
+    static inline vf vf_load_e4m3(const void *p) {          /* a half holds 2**-8 of it */
+        float16x8_t h = vreinterpretq_f16_u16(vshll_n_u8(vld1_u8((const uint8_t *)p), 7));
+        return BOTH(vf, vmulq_n_f32(vcvt_f32_f16(vget_low_f16(h)), 128), vmulq_n_f32(vcvt_f32_f16(vget_high_f16(h)),
+            128)); }
     static inline vu vu_load(const void *p) {
         return BOTH(vu, vld1q_u8((const uint8_t *)p), vld1q_u8((const uint8_t *)p + 16)); }
+    static inline vu vu_load_each(const void *p) {
+        uint8x8_t b = vld1_u8((const uint8_t *)p);
+        uint8x16_t twice = vcombine_u8(vzip1_u8(b, b), vzip2_u8(b, b));
+        return BOTH(vu, vzip1q_u8(twice, twice), vzip2q_u8(twice, twice)); }
     static inline vu vu_and(vu a, int byte) {
         uint8x16_t m = vdupq_n_u8((uint8_t)byte); return BOTH(vu, vandq_u8(a.val[0], m), vandq_u8(a.val[1], m)); }
     static inline vu vu_or(vu a, vu b) { return BOTH(vu, vorrq_u8(a.val[0], b.val[0]), vorrq_u8(a.val[1], b.val[1])); }

@@ -1,7 +1,7 @@
 # The table of kernels that this instruction set hands to plan.pyx, as a capsule.
 from cpython.pycapsule cimport PyCapsule_New
 
-cdef Format formats[17]
+cdef Format formats[28]
 cdef op_fn operations[20]
 cdef Kernels table
 
@@ -32,7 +32,18 @@ cdef void add_formats() noexcept:
     add_format(20, 1, 32, 18 * LANES, tile_iq4_nl, pack_q4_0)    # the layout of Q4_0, other values
     add_format(23, 1, 256, 138 * LANES, tile_iq4_xs, pack_iq4_xs)
     add_format(39, 1, 32, 17 * LANES, tile_mxfp4, pack_mxfp4)
-    add_format(35, 1, 256, 74 * LANES, tile_tq2_0, pack_tq2_0)
+    add_format(40, 1, 64, 36 * LANES, tile_nvfp4, pack_nvfp4)
+    add_format(34, 1, 256, 66 * LANES, tile_tq2_0, pack_tq1_0)   # the same values, in two bits
+    add_format(35, 1, 256, 66 * LANES, tile_tq2_0, pack_tq2_0)
+    add_format(41, 1, 128, 18 * LANES, tile_q1_0, pack_q1_0)
+    add_format(42, 1, 64, 18 * LANES, tile_q2_0, pack_q2_0)
+    add_format(19, 1, 256, 70 * LANES, tile_iq1_s, pack_iq1_s)
+    add_format(29, 1, 256, 82 * LANES, tile_iq1_m, pack_iq1_m)
+    add_format(16, 1, 256, 102 * LANES, tile_iq2_xxs, pack_iq2_xxs)
+    add_format(17, 1, 256, 106 * LANES, tile_iq2_xs, pack_iq2_xs)
+    add_format(22, 1, 256, 106 * LANES, tile_iq2_xs, pack_iq2_s)
+    add_format(18, 1, 256, 134 * LANES, tile_iq3_xxs, pack_iq3_xxs)
+    add_format(21, 1, 256, 134 * LANES, tile_iq3_s, pack_iq3_s)
 
 
 def kernels():

@@ -62,8 +62,44 @@ cdef void tile_iq4_xs(const uint8_t* p, int n, const uint8_t* x, const Scale* c,
 
 cdef void tile_mxfp4(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:
-    tile(4, FP4, E8, Q8_OFFSET, p, n, x, c, s, t, y)
+    tile(4, FP4, E8, 12, p, n, x, c, s, t, y)
 
 cdef void tile_tq2_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:
-    tile(2, NUMBERS, K32, 1, p, n, x, c, s, t, y)
+    tile(2, NUMBERS, D256, 1, p, n, x, c, s, t, y)
+
+cdef void tile_nvfp4(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, FP4, E4, 12, p, n, x, c, s, t, y)
+
+cdef void tile_q1_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(SIGNS, NUMBERS, D128, 1, p, n, x, c, s, t, y)
+
+cdef void tile_q2_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(2, NUMBERS, D64, 1, p, n, x, c, s, t, y)
+
+cdef void tile_iq1_s(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(2, NUMBERS, N32S, 1, p, n, x, c, s, t, y)
+
+cdef void tile_iq1_m(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(SHARED, IQ1, N16, 9, p, n, x, c, s, t, y)
+
+cdef void tile_iq2_xxs(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(3, IQ2, N32, 43, p, n, x, c, s, t, y)
+
+cdef void tile_iq2_xs(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(3, IQ2, N16, 43, p, n, x, c, s, t, y)
+
+cdef void tile_iq3_xxs(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, IQ3XXS, N32, 62, p, n, x, c, s, t, y)
+
+cdef void tile_iq3_s(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
+                   float* y) noexcept nogil:
+    tile(4, IQ3S, N32, 15, p, n, x, c, s, t, y)

@@ -48,7 +48,11 @@ cdef extern from * nogil:
     vf vf_load_i4(const void*, int shift)
     # LANES powers of two, 2**(byte - 128)
     vf vf_load_e8m0(const void*)
+    # LANES bytes of 4 bits of exponent (bias 7) and 3 of mantissa, below 128; half of what they stand for
+    vf vf_load_e4m3(const void*)
     vu vu_load(const void*)
+    # LANES bytes, each four times
+    vu vu_load_each(const void*)
     vu vu_and(vu, int)
     vu vu_or(vu, vu)
     vu vu_shr(vu, int)

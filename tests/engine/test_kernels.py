@@ -81,9 +81,9 @@ def product(g, w, x):
     return w.w @ x
 
 
-def test_every_matrix_type_of_the_format_is_tried():
-    assert set(PACKED) <= set(MATMUL)
-    assert {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q8_0", "Q4_K", "Q6_K"} <= set(PACKED)
+def test_every_matrix_type_of_the_format_has_panels():
+    assert set(PACKED) == set(MATMUL)
+    assert len(MATMUL) == 28
 
 
 @pytest.mark.parametrize("type", MATMUL)
@@ -179,7 +179,7 @@ def test_extreme_codes_do_not_overflow(isa, type):
     signs[1] = -1
     if TYPES[type].is_quantized:
         scales = weights(type, 16).raw.copy()
-        for fill in (0xFF, 0x00, 0x7F, 0x80):
+        for fill in (0xFF, 0x00, 0x7F, 0x80, 0x77):  # 0x77: the largest E2M1 numbers
             raw = np.full_like(scales, fill).reshape(16, -1, TYPES[type].bytes)
             scale_blocks(type, raw, 0.01)
             w = Rows("w", raw.reshape(16, -1), type, (16, 512))
