@@ -30,7 +30,7 @@ class Rows:
     def numpy(self):
         return dequantize(self.raw, self.type.id, self.shape[-1], 1).reshape(self.shape)
 
-    def release(self):
+    def release(self, first=0, rows=None):
         pass
 
 
