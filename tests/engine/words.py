@@ -30,14 +30,14 @@ class Rows:
     def numpy(self):
         return dequantize(self.raw, self.type.id, self.shape[-1], 1).reshape(self.shape)
 
-    def release(self, *rows):
+    def release(self, first=0, rows=None):
         pass
 
 
 class OneLayer:
     """What Session and Reference need of a model, around a build function."""
 
-    path, n_vocab, kv_type = "one layer", 1, "F32"
+    path, n_vocab = "one layer", 1
 
     def __init__(self, build, width, tensors, *, exact=True, repack=True, n_threads=1, n_ctx=1024, **h):
         self.build, self.width = build, width
