@@ -20,6 +20,7 @@ if __name__ == "__main__":  # this folder's types.py must not stand before Pytho
 import argparse
 import tempfile
 from pathlib import Path
+from statistics import mean
 
 from benchmarks.measure import OURS, figure, markdown, publish
 from benchmarks.process import Engine, EngineError
@@ -166,11 +167,10 @@ def one_type(kind, source, folder, prompts, args):
 def table(found, count):
     """A row a file type, then a row for each text that differs."""
     measured = [kind for kind in found if "skipped" not in kind]
-    rows = [
-        (kind["type"], f"{kind['prompts'].count(None)} of {len(kind['prompts'])}", kind["tensors"])
-        for kind in measured
-    ]
-    first = markdown(("file type", f"equal texts of {count} tokens", "matrices"), rows)
+    titles = ("file type", f"equal texts of {count}", "float agrees with ours")
+    titles += ("differ within the type's error",)
+    titles += ("mean error, ours", f"mean error, {PEER}", "mean error of the type", "matrices")
+    first = markdown(titles, [type_row(kind) for kind in measured])
     titles = ("text that differs", "token", "margin, ours", f"margin, {PEER}", "margin, exact")
     titles += ("error, ours", f"error, {PEER}", "error of the type")
     second = [
@@ -181,6 +181,19 @@ def table(found, count):
     ]
     skipped = [f"{kind['type']}: {kind['skipped']}" for kind in found if "skipped" in kind]
     return "\n\n".join([first, *([markdown(titles, second)] if second else []), *skipped])
+
+
+def type_row(kind):
+    """Means are over the places where texts part; a text differs within the type's error if the
+    exact margin is smaller than that."""
+    parted = [prompt for prompt in kind["prompts"] if prompt]
+    ours = sum(p["margins"]["exact"] > 0 for p in parted)
+    within = sum(abs(p["margins"]["exact"]) < p["errors"]["type"] for p in parted)
+    cells = [kind["type"], f"{len(kind['prompts']) - len(parted)} of {len(kind['prompts'])}"]
+    cells += [f"{n} of {len(parted)}" if parted else "-" for n in (ours, within)]
+    for name in (OURS, PEER, "type"):
+        cells.append(figure(mean(p["errors"][name] for p in parted)) if parted else "-")
+    return [*cells, kind["tensors"]]
 
 
 def difference_row(label, found):
