@@ -212,6 +212,24 @@ class LlamaCpp:
         paths = os.fsencode(source), os.fsencode(target)
         return self.c.llama_model_quantize(*paths, ctypes.byref(params)) == 0
 
+    def quantize_rows(self, values, type_id, row_bytes):
+        """uint8 (rows, row_bytes) of float32 (rows, cols), by what llama.cpp's quantizer calls for
+        each matrix, under an importance matrix of ones: some types do not go without one."""
+        import ctypes
+
+        import numpy as np
+        from llama_cpp._ggml import libggml
+
+        make, pointer, long = libggml.ggml_quantize_chunk, ctypes.c_void_p, ctypes.c_int64
+        make.argtypes = (ctypes.c_int, pointer, pointer, long, long, long, pointer)
+        make.restype = ctypes.c_size_t
+        ones, made = np.ones(values.shape[1], np.float32), np.zeros((len(values), row_bytes), "u1")
+        where = values.ctypes.data, made.ctypes.data
+        size = make(type_id, *where, 0, *values.shape, ones.ctypes.data)
+        if size != made.nbytes:
+            raise RuntimeError(f"type {type_id} makes {size} bytes, not {made.nbytes}")
+        return made
+
 
 class IkLlamaCpp(LlamaCpp):
     """ik_llama.cpp, whose C interface branched off long ago."""
@@ -314,8 +332,31 @@ def logits(engine, tokens, path):
     np.save(path, np.asarray(engine.every(tokens), np.float32))
 
 
+def greedy(engine, prompt, count, path):
+    """`count` tokens, each the likeliest; their logits, float32 (count, n_vocab), as an .npy file.
+
+    The ends of texts do not end it: all texts are equally long.
+    """
+    import numpy as np
+
+    engine.clear()
+    rows, tokens = [], []
+    while len(tokens) < count:
+        rows.append(np.array(engine.extend(tokens[-1:] or prompt), np.float32))
+        tokens.append(int(rows[-1].argmax()))
+    np.save(path, np.stack(rows))
+    return tokens
+
+
 def quantize(engine, **how):
     return engine.quantize(**how)
+
+
+def quantize_rows(engine, source, target, **how):
+    """One matrix from an .npy file into another."""
+    import numpy as np
+
+    np.save(target, engine.quantize_rows(np.load(source), **how))
 
 
 def memory(engine):
@@ -334,9 +375,9 @@ def peak_bytes():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-QUESTIONS = {
-    f.__name__: f for f in (load, work, tokenize, turn, batch_turn, logits, quantize, memory)
-} | {"open": open_context}
+TIMED = (load, work, tokenize, turn, batch_turn)
+ASKED = (logits, greedy, quantize, quantize_rows, memory)
+QUESTIONS = {f.__name__: f for f in (*TIMED, *ASKED)} | {"open": open_context}
 
 
 def serve(engine, questions, answers):

@@ -2,10 +2,12 @@
 
     python benchmarks/types.py [--types Q4_K,Q6_K] [-t 1,2] [-r 5] [--json OUT]
 
-Decode is told in GB/s of the file's own bytes beside what the machine reads from memory, prefill
-in GFLOP/s beside its FP32 multiply-add peak, both measured in the same run. Weights are random
-bytes: enough matrices that no cache holds them for decode, two of them for prefill. Times are the
-engine's own, of the products alone (`Plan.time`).
+Decode is told in GB/s beside what the machine reads from memory: of the bytes that the file has,
+and of those that are read, which for some types are more (panels hold scales that are unpacked).
+Prefill is told in GFLOP/s beside the FP32 multiply-add peak. Both limits are measured in the same
+run. Matrices are 4096 x 4096, like those of attention in a 7B model, with random codes: as many as
+no cache holds for decode, two for prefill. Times are the engine's own, of the products alone
+(`Plan.time`). type_speeds.py has whole models of each type beside llama.cpp.
 """
 
 import os
@@ -15,33 +17,53 @@ if __name__ == "__main__":  # this folder's types.py must not stand before Pytho
     sys.path.append(os.path.dirname(sys.path.pop(0)))
 
 import argparse
+from functools import lru_cache
 from pathlib import Path
 
 from benchmarks.machine import BYTES, Machine, description
 from benchmarks.measure import figure, markdown, numbers, publish, spread, spread_text
 
 PREFILL_MATRICES = 2
+LIMITS = {
+    "decode_gb_s": "read_gb_s",
+    "read_gb_s": "read_gb_s",
+    "prefill_gflop_s": "peak_gflop_s",
+}
+"""What of a type is compared with what of the machine."""
 
 
 class RandomTensor:
-    """A tensor as weights.py sees one, of bytes that are legal in every type.
+    """A tensor as weights.py sees one. All of one type and shape have the same bytes, each a copy of
+    its own: what is read from memory does not depend on them, and random bytes are slow to make."""
 
-    Bytes of 32 ... 63 make neither infinities nor subnormal numbers, wherever in a block a scale
-    stands and in whatever float format.
-    """
-
-    def __init__(self, name, kind, rows, cols, seed):
-        import numpy as np
-
+    def __init__(self, name, kind, rows, cols):
         self.name, self.type, self.shape = name, kind, (rows, cols)
         self.row_bytes = kind.row_bytes(cols)
         self.n_bytes = rows * self.row_bytes
-        random = np.random.default_rng(seed)
-        self.raw = random.integers(32, 64, (rows, self.row_bytes), dtype=np.uint8)
+        self.raw = random_rows(kind.name, rows, cols).copy()
 
     def release(self, first=0, rows=None):
         """The packed copy is all that is needed from now on."""
         self.raw = None
+
+
+@lru_cache(1)
+def random_rows(name, rows, cols):
+    """uint8 (rows, row_bytes): every code of the type, scales of ordinary size."""
+    import numpy as np
+
+    from llama_gguf.testing import random_matrix
+
+    return random_matrix(name, rows, cols, np.random.default_rng(0)).view(np.uint8)
+
+
+def bytes_read(kind, rows, cols, repack=True):
+    """Bytes of a matrix as it lies in memory: in panels, or as in the file."""
+    from llama_gguf.engine import panels
+
+    if not repack or kind.id not in panels.packed_types():
+        return rows * kind.row_bytes(cols)
+    return -(-rows // panels.lanes()) * panels.panel_bytes(kind.id, cols)
 
 
 class Products:
@@ -75,7 +97,7 @@ class Products:
         graph = Graph(h=None)
         x = graph.emit("input", width=cols, name="x")
         for i in range(self.count):
-            tensor = RandomTensor(f"w{i}", self.kind, rows, cols, i)
+            tensor = RandomTensor(f"w{i}", self.kind, rows, cols)
             Weight(graph, tensor.name, tensor) @ x
         return graph
 
@@ -89,17 +111,22 @@ class Products:
 
 
 def measure(kind, args, n_threads):
-    """{"decode_gb_s", "prefill_gflop_s": spreads}; a first round warms up."""
+    """{"decode_gb_s", "read_gb_s", "prefill_gflop_s": spreads}; a first round warms up."""
     rows, cols = args.rows, args.cols // kind.block * kind.block
     size = rows * kind.row_bytes(cols)
     count = max(PREFILL_MATRICES, -(-args.megabytes * 10**6 // size))
     products = Products(kind, rows, cols, count, args.tokens, n_threads, not args.no_repack)
     decode = [count * size / products.seconds(1, count) / 1e9 for _ in range(args.rounds + 1)]
+    more = bytes_read(kind, rows, cols, not args.no_repack) / size
     work = PREFILL_MATRICES * 2 * rows * cols * args.tokens / 1e9
     prefill = [
         work / products.seconds(args.tokens, PREFILL_MATRICES) for _ in range(args.rounds + 1)
     ]
-    return {"decode_gb_s": spread(decode[1:]), "prefill_gflop_s": spread(prefill[1:])}
+    return {
+        "decode_gb_s": spread(decode[1:]),
+        "read_gb_s": spread([rate * more for rate in decode[1:]]),
+        "prefill_gflop_s": spread(prefill[1:]),
+    }
 
 
 def path_of(kind):
@@ -128,7 +155,9 @@ def table(found):
     """Two tables: the machine, and a row a type."""
     threads = list(found["figures"])
     titles = ["type", "bits", "activations"]
-    for what in ("decode, GB/s", "of read", "prefill, GFLOP/s", "of FP32 peak"):
+    for what in ("decode, GB/s of file", "of limit", "GB/s of memory", "of limit"):
+        titles += [f"{what}, {n}t" for n in threads]
+    for what in ("prefill, GFLOP/s", "of FP32 peak"):
         titles += [f"{what}, {n}t" for n in threads]
     figures = [
         (n, spread_text(f["read_gb_s"]), spread_text(f["peak_gflop_s"]))
@@ -141,7 +170,7 @@ def table(found):
 
 def row(kind, figures, threads):
     cells = [kind["type"], f"{kind['bits']:.4g}", kind["activations"]]
-    for speed, limit in (("decode_gb_s", "read_gb_s"), ("prefill_gflop_s", "peak_gflop_s")):
+    for speed, limit in LIMITS.items():
         medians = [kind["threads"][n][speed]["median"] for n in threads]
         tops = [figures[n][limit]["median"] for n in threads]
         cells += map(figure, medians)
@@ -161,7 +190,7 @@ def arguments(argv=None):
     add("-t", "--threads", type=numbers, default=threads, metavar="N[,N]")
     add("-r", "--rounds", type=int, default=5)
     add("--rows", type=int, default=4096)
-    add("--cols", type=int, default=14336)
+    add("--cols", type=int, default=4096)
     add("--tokens", type=int, default=256, help="of prefill")
     add("--megabytes", type=int, default=BYTES // 10**6, help="of weights that decode reads")
     add("--no-repack", action="store_true", help="from the file's own layout")

@@ -5,15 +5,31 @@ from benchmarks import types
 from llama_gguf.engine import cpu, probe
 from llama_gguf.gguf.types import TYPES
 
+MATMUL = [name for name, kind in TYPES.items() if "matmul" in kind.roles]
 
-@pytest.mark.parametrize("name", [n for n, t in TYPES.items() if "matmul" in t.roles])
-def test_random_bytes_are_finite_numbers_in_every_type(name):
+
+@pytest.mark.parametrize("name", MATMUL)
+def test_random_matrices_hold_ordinary_numbers_and_are_copies(name):
     from llama_gguf.engine.quants import dequantize
 
-    tensor = types.RandomTensor("w", TYPES[name], 4, 512, 0)
-    values = dequantize(tensor.raw, tensor.type.id, 512)
+    one, two = (types.RandomTensor(f"w{i}", TYPES[name], 4, 512) for i in range(2))
+    values = dequantize(one.raw, one.type.id, 512)
     assert np.isfinite(values).all()
-    assert np.abs(values).max() > np.finfo(np.float32).tiny
+    assert values.std() > 1e-3
+    assert not np.shares_memory(one.raw, two.raw)
+    np.testing.assert_array_equal(one.raw, two.raw)
+
+
+@pytest.mark.parametrize("name", MATMUL)
+def test_bytes_read_are_those_of_the_panels(name):
+    from llama_gguf.weights import WeightStore
+
+    kind, store = TYPES[name], WeightStore()
+    tensor = types.RandomTensor("w", kind, 32, 512)
+    size = tensor.raw.nbytes
+    store.binding(tensor)
+    assert types.bytes_read(kind, 32, 512) == store._arrays["w"].nbytes
+    assert types.bytes_read(kind, 32, 512, repack=False) == size
 
 
 @pytest.mark.parametrize("name", ["Q4_K", "F16", "IQ2_S"])

@@ -1,6 +1,9 @@
 """Every tensor type becomes float32 to the last bit as gguf-py and the NumPy twins have it."""
 
+import hashlib
+import json
 import mmap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +208,31 @@ def test_impossible_thread_counts_are_refused(n_threads):
 
 def test_every_quantized_type_has_a_twin():
     assert set(numpy_twins.TWINS) == set(QUANTIZED)
+
+
+REAL = dict(np.load(Path(__file__).parents[1] / "data" / "real_rows.npz"))
+"""Rows of SmolLM2 and Gemma-3-270M as their files have them, and 1536 weights of SmolLM2's
+blk.7.ffn_down that llama.cpp (ggml_quantize_chunk, importance all ones) put into every type; the SHA-256
+of the float32 values that llama.cpp's dequantization gives for each."""
+SHA256 = json.loads(REAL.pop("sha256").tobytes())
+
+
+@pytest.mark.parametrize("key", REAL)
+def test_real_rows_equal_llama_cpp_and_gguf_py(key):
+    kind, raw = TYPES[key.split()[-1]], REAL[key]
+    values = dequantize(raw, kind.id, raw.shape[1] // kind.bytes * kind.block)
+    assert hashlib.sha256(values.tobytes()).hexdigest() == SHA256[key]
+    gguf = pytest.importorskip("gguf")
+    try:
+        expected = gguf.quants.dequantize(raw, gguf.GGMLQuantizationType(kind.id))
+    except (NotImplementedError, ValueError):
+        return  # a type newer than this gguf-py
+    assert_same_bits(values, expected)
+
+
+def test_there_are_real_rows_of_every_type_that_models_are_made_of():
+    kinds = {key.split()[-1] for key in REAL}
+    assert kinds | {"F32"} == {t.name for t in TYPES.values() if "matmul" in t.roles}
 
 
 def test_real_tensors_equal_gguf_py(smollm2):

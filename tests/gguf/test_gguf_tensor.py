@@ -67,6 +67,19 @@ def test_quantized_values_come_from_the_engine(file):
     assert file.tensors["q8"][1].tolist() == [0.5 * i for i in range(32)]
 
 
+@pytest.mark.parametrize(
+    "name, rows, count",
+    [("q8", 1, 1), ("q8", slice(1, 2), 1), ("q8", [1, 0, 1], 3), ("half", -1, 1), ("q8", slice(0), 0)],
+)
+def test_only_the_rows_asked_for_are_dequantized(file, name, rows, count, monkeypatch):
+    quants, seen = pytest.importorskip("llama_gguf.engine.quants"), []
+    real = quants.dequantize
+    monkeypatch.setattr(quants, "dequantize", lambda raw, *rest: seen.append(len(raw)) or real(raw, *rest))
+    part = file.tensors[name][rows]
+    assert seen == [count]
+    np.testing.assert_array_equal(part, file.tensors[name].numpy()[rows])
+
+
 def test_an_index_out_of_range_is_an_index_error(file):
     with pytest.raises(IndexError):
         file.tensors["cube"][2]
