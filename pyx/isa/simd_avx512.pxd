@@ -4,6 +4,11 @@ cdef extern from * nogil:
     #include <immintrin.h>
     #include <stdint.h>
     #include <string.h>
+    #ifdef __GNUC__
+    #define prefetch(p) __builtin_prefetch(p)
+    #else
+    #define prefetch(p)
+    #endif
     #define LANES 16
     #define TILE 8            /* tokens of one register tile */
     #define ROWS 8            /* query rows of one attention tile */

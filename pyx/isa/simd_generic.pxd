@@ -4,6 +4,11 @@ cdef extern from * nogil:
     #include <math.h>
     #include <stdint.h>
     #include <string.h>
+    #ifdef __GNUC__
+    #define prefetch(p) __builtin_prefetch(p)
+    #else
+    #define prefetch(p)
+    #endif
     #define LANES 8
     #define TILE 4
     #define ROWS 2

@@ -19,6 +19,7 @@ cdef extern from * nogil:
         pass
     ctypedef struct vs:
         pass
+    void prefetch(const void*)
     vf vf_zero()
     vf vf_set1(float)
     vf vf_load(const float*)
