@@ -17,7 +17,7 @@ page is made from the table in `llama_gguf/gguf/types.py` by `python -m llama_gg
   ([how it works](how_it_works.md), section 5). Kernel bodies are written once, so a type has panels in all instruction
   sets (AVX-512, AVX2, NEON and plain C) or in none. Rows of the others are dequantized as they are used.
 
-How large the error of each type's products is, beside llama.cpp's: [performance.md](performance.md), "Error per type".
+How large the error of each type's products is, beside llama.cpp's: [accuracy.md](accuracy.md), "Error per type".
 """
 
 TITLES = ("type", "id", "weights", "bytes", "bits per weight", "roles", "activations", "kernels")
