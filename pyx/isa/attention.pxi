@@ -41,13 +41,21 @@ cdef inline void soften(float* s, int first, int last, float scale, int pad, Sof
     soft.sum += vf_sum(total)
 
 
+cdef inline void fetch(const uint8_t* p, Py_ssize_t n) noexcept nogil:
+    """Ask memory for n bytes that are wanted soon: pages are too short for a processor to foresee them."""
+    cdef Py_ssize_t i
+    for i in range((n + 63) // 64):
+        prefetch(p + 64 * i)
+
+
 cdef inline void attend_pages(int kind, const Op* op, const Step* step, int seq, const float** q, int t0, int tokens,
                               int head, int heads, int first, int last, float* room) noexcept nogil:
     cdef const Cache* c = op.cache
     cdef int rows = tokens * heads, window = op.n[2], r, at, j, keys, pos
     cdef float* s = room + ROOM * (c.v_pad + 2)
     cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
-    cdef Py_ssize_t page
+    cdef Py_ssize_t page, next_page, key_bytes = KEYS * row_bytes(kind, c.k_dim)
+    cdef Py_ssize_t value_bytes = KEYS * row_bytes(kind, c.v_pad)
     for r in range(rows):
         soft[r].top, soft[r].sum = -1e30, 0
     memset(room, 0, rows * c.v_pad * sizeof(float))
@@ -56,7 +64,11 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int seq,
         page = page_of(c, seq, at)
         keys = min(<int>PAGE, last - at)
         for j in range((keys + KEYS - 1) // KEYS):
+            fetch(values_at(c, page, head) + j * value_bytes, value_bytes)
             scores(kind, rows, q, keys_at(c, page, head, j * KEYS), c.k_dim, s + j * KEYS)
+        if at + PAGE < last:
+            next_page = page_of(c, seq, at + PAGE)
+            fetch(keys_at(c, next_page, head, 0), PAGE // KEYS * key_bytes)
         for r in range(rows):
             pos = step.position[t0 + r // heads]
             soften(s + r * PAGE, max(first, pos - window + 1 if window else 0) - at, min(last, pos + 1) - at,
