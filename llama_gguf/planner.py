@@ -14,7 +14,9 @@ REST = 4  # tasks that a buffer rests after its last reader
 
 
 def floats(width):
-    return -(-width // PAD) * PAD
+    """Room of a row: whole vectors, and not a multiple of a page, or rows of a column would share a cache's few ways."""
+    room = -(-width // PAD) * PAD
+    return room if room % 1024 else room + PAD
 
 
 def row_floats(key, width):
