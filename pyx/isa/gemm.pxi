@@ -85,6 +85,7 @@ cdef inline void block(int bits, int named, int sub, int offset, int tokens, con
     Sums of codes are whole numbers below 2**24, so that the offset is taken off without rounding.
     """
     cdef vf part[TILE]
+    cdef vf y[TILE]
     cdef vf total, less = vf_set1(-<float>offset)
     cdef const Scale* scale
     cdef int half, t
@@ -95,10 +96,11 @@ cdef inline void block(int bits, int named, int sub, int offset, int tokens, con
             total = vf_set1(scale.sum if sub == 32 else scale.high if half else scale.low)
             if offset:
                 part[t] = vf_fma(less, total, part[t])
-            part[t] = vf_mul(d1 if half else d0, part[t])
+            y[t] = vf_fma(d1, part[t], y[t]) if half else vf_mul(d0, part[t])
             if has_min:
-                part[t] = vf_fma(m1 if half else m0, total, part[t])
-            acc[t] = vf_fma(part[t], vf_set1(scale.d), acc[t])
+                y[t] = vf_fma(m1 if half else m0, total, y[t])
+    for t in range(tokens):
+        acc[t] = vf_fma(y[t], vf_set1(scales_of(scales, stride, t).d), acc[t])
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
