@@ -14,7 +14,7 @@ REST = 4  # tasks that a buffer rests after its last reader
 
 
 def floats(width):
-    """Room of a row: whole vectors, and not a multiple of a page, or rows of a column would share a cache's few ways."""
+    """Room of a row: whole vectors; no whole pages, or one column of all rows would share a few ways of a cache."""
     room = -(-width // PAD) * PAD
     return room if room % 1024 else room + PAD
 
