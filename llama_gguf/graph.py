@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import ModelError
 
-_OWN = {str(Path(__file__)), str(Path(__file__).with_name("nn.py"))}
+_OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
 @dataclass(slots=True, eq=False)
@@ -204,9 +204,9 @@ class Graph:
 
 
 def caller():
-    """File and line of the nearest frame outside this module and nn.py."""
+    """File and line of the nearest frame outside this module and nn."""
     frame = sys._getframe(2)
-    while frame.f_back and frame.f_code.co_filename in _OWN:
+    while frame.f_back and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 

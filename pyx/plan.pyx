@@ -14,9 +14,10 @@ from llama_gguf.engine.team cimport Barrier, now, team_size, team_wait
 
 from llama_gguf.engine.panels import compute
 
-KINDS = {name: i for i, name in enumerate(
-    "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
-    "gated gated_matmul".split())}
+KINDS = {name: first + i for first, names in {  # the order of operations in table.pxi
+    0: "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
+       "gated gated_matmul",
+}.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS
 UNIT_ROWS, SPLIT = ROOM, (SPLIT_TOKENS, SPAN)

@@ -2,7 +2,7 @@
 from cpython.pycapsule cimport PyCapsule_New
 
 cdef Format formats[28]
-cdef op_fn operations[20]
+cdef op_fn operations[96]     # by the numbers of KINDS in plan.pyx
 cdef Kernels table
 
 
@@ -58,7 +58,7 @@ def kernels():
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
-        table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 20
+        table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer
         table.abi = abi_size()
     return PyCapsule_New(&table, "llama_gguf.Kernels", NULL)

@@ -1,4 +1,4 @@
-"""Every word of nn.py gives what its NumPy twin in reference.py gives, with every instruction set."""
+"""Every word of nn gives what its NumPy twin in reference gives, with every instruction set."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Single words of nn.py, run by the compiled engine and by their NumPy twins.
+"""Single words of nn, run by the compiled engine and by their NumPy twins.
 
     engine, twin = both(build, x, tensors)
 

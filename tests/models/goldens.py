@@ -32,7 +32,7 @@ def exact(name, **options):
 
 @cache
 def reference(name):
-    """Logits of reference.py for the golden tokens."""
+    """Logits of the NumPy reference for the golden tokens."""
     with exact(name) as model:
         return Reference(model).logits(golden(name)[0])
 

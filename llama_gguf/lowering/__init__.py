@@ -4,44 +4,11 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 ("cache", layer) and ("parts",) what attention writes.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
+from .fusion import fused
+from .task import Task
 
 ACTS = {"silu": 0, "gelu": 1}
 QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
-
-
-@dataclass
-class Task:
-    kind: str
-    name: str
-    width: int
-    wanted: bool = False
-    dst: tuple = None
-    sources: dict = field(default_factory=dict)  # a, b, c, raw: key
-    q: tuple = None
-    n: tuple = ()
-    f: tuple = ()
-    weight: object = None  # Weight of a matmul, a norm or a table
-    other: object = None  # Weight of up, where `weight` is gate
-    layer: int = None  # whose cache it uses
-    writes_cache: bool = False
-    terms: int = 1  # 8-bit rows for one row of activations, made or read
-    frequencies: object = None
-    where: str = ""
-    barrier: bool = True
-
-    def reads(self):
-        keys = list(self.sources.values())
-        if self.layer is not None and not self.writes_cache:
-            keys.append(("cache", self.layer))
-        return keys + [("parts",)] * (self.kind == "merge")
-
-    def writes(self):
-        keys = [k for k in (self.dst, self.q) if k]
-        if self.writes_cache:
-            keys.append(("cache", self.layer))
-        return keys + [("parts",)] * (self.kind == "attend")
 
 
 class Lowering:
@@ -139,51 +106,3 @@ class Lowering:
         self.add(Task("scores", scores[1], width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
         self.add(Task("softmax", pattern[1], width, dst=pattern, sources={"a": scores}, n=n))
         self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}
-
-
-def fused(records, store):
-    """Pairs of records that run as one: act(x) * y, both products of a gated MLP with it, product + residual, keys
-    rotated as they are stored.
-    """
-    readers = Counter(x.id for r in records for x in r.inputs)
-    makers = {r.out.id: r for r in records}
-    users = {r.out.id: [n for n in records if r.out in n.inputs] for r in records if r.kind == "mul"}
-    gone, result = set(), {}
-
-    def take(r, kind, inputs, attrs, *parts):
-        result[id(r)] = type(r)(kind, r.name, inputs, r.out, attrs, r.where)
-        gone.update(map(id, parts))
-
-    for r in records:
-        if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
-            gate, up = (single(x, "matmul", makers, readers) for x in (act.inputs[0], r.inputs[1]))
-            readers8 = all(plain8(n, store) for n in users[r.out.id])
-            if gate and up and readers8 and one_product(gate, up, store):
-                weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
-                take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)
-            else:
-                take(r, "gated", (act.inputs[0], r.inputs[1]), act.attrs, act)
-        elif r.kind == "add" and (product := single(r.inputs[1], "matmul", makers, readers)):
-            take(r, "matmul", (product.inputs[0], r.inputs[0]), product.attrs, product)
-        elif r.kind == "attend" and (turned := single(r.inputs[1], "rope", makers, readers)):
-            (q, _, v), (k, angles) = r.inputs, turned.inputs
-            take(r, "attend", (q, k, v, angles), r.attrs | turned.attrs | {"heads": r.attrs["heads"]}, turned)
-    return [result.get(id(r), r) for r in records if id(r) not in gone]
-
-
-def plain8(r, store):
-    """Does this record read its input in 8 bits, and in one term?"""
-    return r.kind == "matmul" and store.quantized(r.attrs["weight"].tensor) and r.attrs["terms"] == 1
-
-
-def one_product(gate, up, store):
-    """Can gate and up run block by block, straight into 8 bits?"""
-    weights = [r.attrs["weight"] for r in (gate, up)]
-    packed = all(store.packed(w.tensor) and store.quantized(w.tensor) and w.bias is None for w in weights)
-    return packed and gate.inputs[0] is up.inputs[0] and gate.out.width % 32 == 0
-
-
-def single(act, kind, makers, readers):
-    """The record of `kind` that makes a value nobody else reads."""
-    maker = makers.get(act.id)
-    return maker if maker and maker.kind == kind and readers[act.id] == 1 else None

@@ -1,9 +1,6 @@
-"""The vocabulary of model files: each word appends records, each has a NumPy twin in reference.py.
+"""Norms, activations, positions, attention and gated networks: the words that most models are written in."""
 
-Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
-"""
-
-from .graph import CacheSpec
+from ..graph import CacheSpec
 
 
 def rms_norm(x, w, heads=1):

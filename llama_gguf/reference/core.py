@@ -1,63 +1,6 @@
-"""The words of nn.py in NumPy, evaluated at once in float32: the oracle of the engine, and the engine to teach with.
-
-    ref = Reference(model)
-    logits = ref.logits([1, 2, 3])      # (3, n_vocab)
-    ref["blk.0.attn_pattern"]           # any named value of that pass
-
-The same model files run here; only `emit` differs: it computes where a Graph records.
-"""
+"""Twins of nn/core.py. One function a record kind: (graph, record, *input arrays (rows, width)) -> array."""
 
 import numpy as np
-
-from .graph import Act, Graph, Weights, trace
-
-
-class Reference(Graph):
-    """A Graph whose values have numbers. `edits`: name -> function of the value, applied as it is made."""
-
-    def __init__(self, model, edits=None):
-        super().__init__(model.h)
-        self.model, self.edits = model, edits or {}
-        self._numbers = {}
-
-    def logits(self, ids, layers=None, residual=None):
-        """float32 (len(ids), n_vocab); with `layers` as in graph.trace, residuals in or out instead."""
-        self.ids, self.residual = np.asarray(ids), residual
-        self.positions = np.arange(len(self.ids if residual is None else residual))
-        self.names.clear(), self.shared.clear()
-        return trace(self, self.model.family, Weights(self, self.model.tensors), layers).value
-
-    def __getitem__(self, name):
-        return self.names[name].value
-
-    def number(self, tensor):
-        """A tensor as float32, dequantized once."""
-        if tensor.name not in self._numbers:
-            self._numbers[tensor.name] = tensor.numpy()
-        return self._numbers[tensor.name]
-
-    def finish(self, record):
-        values = [x.value for x in record.inputs]
-        record.out.value = globals()[f"do_{record.kind}"](self, record, *values)
-        self.edit(record.name, record.out)
-
-    def alias(self, name, act):
-        super().alias(name, act)
-        self.edit(name, act)
-
-    def named(self, name, value):
-        """A value inside a record that a trace shows too, like attn_pattern (heads, queries, keys)."""
-        act = Act(self, -1, value.shape[-1], name=self.scope + name, value=value)
-        self.names[act.name] = act
-        self.edit(act.name, act)
-        return act.value
-
-    def edit(self, name, act):
-        if name in self.edits:
-            act.value = self.edits[name](act.value)
-
-
-# One function a record kind: (graph, record, *input arrays (rows, width)) -> array.
 
 
 def do_embed(g, r):
