@@ -9,6 +9,7 @@ candidate to the other's there, which of them float activations (`exact=True`) p
 much, and three errors: that of each engine against float activations, and that of the type, float
 activations on this file against those on the F32 file. Errors are those of a difference of two
 logits: sqrt(2) times the root of the mean squared difference, a shift of all logits taken out.
+`--types "as it is"` takes MODEL itself.
 """
 
 import os
@@ -37,7 +38,13 @@ PROMPTS = (
     "def fibonacci(n):\n",
     "Water boils at a lower temperature in the mountains because",
     "A list of three healthy breakfasts:\n1.",
+    "The three laws of motion say that",
+    "Dear Sir or Madam,\nI am writing to",
+    "SELECT name, price FROM products WHERE",
+    "Die Hauptstadt von Deutschland ist",
+    "To be or not to be,",
 )
+AS_IT_IS = "as it is"
 
 
 def continuation(engine, path, prompts, args):
@@ -143,7 +150,7 @@ def benchmark(args):
     from llama_gguf import Model
 
     with Model(args.model, repack=False) as model:
-        prompts = [list(model.tokenize(text)) for text in PROMPTS]
+        prompts = [list(model.tokenize(text)) for text in PROMPTS[: args.prompts]]
     found = []
     with tempfile.TemporaryDirectory() as folder:
         source = quantized("F32", args.model, folder, args).rename(Path(folder) / "source.gguf")
@@ -155,9 +162,10 @@ def benchmark(args):
 
 def one_type(kind, source, folder, prompts, args):
     try:
-        path = source if kind == "F32" else quantized(kind, source, folder, args)
+        given = {"F32": source, AS_IT_IS: args.model}
+        path = given.get(kind) or quantized(kind, source, folder, args)
         told = {"tensors": tensor_types(path), "prompts": compare(path, source, prompts, args)}
-        if path != source:
+        if kind not in given:
             path.unlink()
         return told
     except EngineError as error:
@@ -214,6 +222,7 @@ def arguments(argv=None):
     add("model", nargs="?", default="smollm2", help="a path, or a name (default: smollm2)")
     add("--peer-python", metavar="PYTHON", required=True, help="one with llama-cpp-python")
     add("--types", type=lambda text: text.split(","), default=TYPES, metavar="A,B")
+    add("--prompts", type=int, default=5, help=f"as many of the {len(PROMPTS)}")
     add("-n", "--count", type=int, default=32, metavar="TOKENS")
     add("-t", "--threads", type=int, default=default_threads())
     add("--json", type=Path, metavar="OUT", help="write all figures, - for stdout")
