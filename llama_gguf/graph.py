@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .errors import ModelError
 
+PRODUCTS = {"matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -115,6 +116,10 @@ class Weights:
         if tensor is None:
             raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
+
+    def tensor(self, key):
+        """A tensor by its whole name under the prefix, or None: for those without a matrix, like "exp_probs_b.bias"."""
+        return self._take(f"{self._prefix}{key}")
 
     def _take(self, name):
         tensor = self._tensors.get(name)

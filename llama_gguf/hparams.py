@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from .errors import ModelError
+from .routing import Routing
+from .routing import read as read_routing
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 """More than any model has."""
@@ -75,6 +77,7 @@ class HParams:
     attention_scale: float
     eps: float
     rope: Rope | None
+    routing: Routing | None = None  # of a mixture of experts
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def __getattr__(self, name):
@@ -93,7 +96,6 @@ def read(meta, module, tensors):
     if heads % kv_heads:
         raise meta.error(".attention.head_count_kv", f"is {kv_heads}, which does not divide {heads} heads")
     head_dim = head_width(meta, ".attention.key_length", width, heads)
-    refuse_experts(meta)
     check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
@@ -107,6 +109,7 @@ def read(meta, module, tensors):
         attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or head_dim**-0.5,
         eps=epsilon(meta),
         rope=rope(meta, own.pop("rope", None), head_dim, tensors),
+        routing=read_routing(meta, own.pop("experts", None)),
         extra=SimpleNamespace(**own),
     )
 
@@ -123,12 +126,6 @@ def epsilon(meta):
         if meta.full(key) in meta:
             return meta.float(key, above=0.0, below=1.0)
     raise meta.error(".attention.layer_norm_rms_epsilon", "is missing")
-
-
-def refuse_experts(meta):
-    """A mixture of experts read as a dense model would answer nonsense."""
-    if meta.int(".expert_count", 0, lo=0):
-        raise meta.error(".expert_count", f"is not 0, but mixtures of experts are not supported for {meta.arch} yet")
 
 
 def check_vocabulary(meta, tensors):

@@ -4,20 +4,21 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 ("cache", layer) and ("parts",) what attention writes.
 """
 
+from .experts import Experts, fused_experts
 from .fusion import fused
 from .task import Task
 
 ACTS = {"silu": 0, "gelu": 1}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
+QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "swiglu_oai"}  # can leave an 8-bit copy too
 
 
-class Lowering:
+class Lowering(Experts):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):
         self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
         self.tasks, self.made, self.widths = [], {}, {}
-        records = list(graph.records) if visible else fused(graph.records, store)
+        records = list(graph.records) if visible else fused_experts(fused(graph.records, store), store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
             if r.kind in ("matmul", "gated_matmul"):
@@ -39,7 +40,7 @@ class Lowering:
 
     def eight_bit(self, act):
         """The key of a value's 8-bit copy: made with the value if its task can, else by a task of its own."""
-        terms = self.terms[act.id]
+        terms = self.terms.get(act.id, 1)
         key = ("q" * terms, act.id)
         if key not in self.widths:
             maker = self.made[("x", act.id)]
@@ -67,6 +68,9 @@ class Lowering:
         self.add(self.task(r, n=(ACTS[r.attrs["fn"]],)))
 
     do_gated = do_act
+
+    def act(self, fn):
+        return ACTS[fn]
 
     def do_matmul(self, r):
         task = self.task(r, sources=("raw", "c"), weight=r.attrs["weight"])
