@@ -181,7 +181,7 @@ cdef inline void gated_block(const Op* op, int e, Py_ssize_t u, const int* pairs
         for k in range(n):
             weight = vf_set1(weight_of(op, pairs[k]))
             vf_store(y + k * BLOCK + j * LANES, gate_times(op.n[2], vf_mul(vf_load(gate + k * LANES), weight),
-                                                           vf_mul(vf_load(up + k * LANES), weight)))
+                                                           vf_mul(vf_load(up + k * LANES), weight), op.f))
     for k in range(n):
         at = <Py_ssize_t>(pairs[k] % used) * (op.matrix.rows // BLOCK) + u
         quantize_blocks(y + k * BLOCK - at * BLOCK, op.q + pairs[k] // used * op.q_stride, op.width, at, at + 1)

@@ -4,10 +4,10 @@ cdef enum:
     MAX_EXPERTS = 1024       # EXPERTS of routing.py
 
 cdef enum:                   # gatings, by their place in lowering/experts.py
-    SOFTMAX
-    SIGMOID
-    CHOSEN                   # a softmax over the chosen experts
-    SQRT_SOFTPLUS
+    BY_SOFTMAX
+    BY_SIGMOID
+    BY_CHOSEN                   # a softmax over the chosen experts
+    BY_SQRT_SOFTPLUS
 
 
 cdef inline void softmax_row(const float* x, float* y, int n) noexcept nogil:
@@ -25,13 +25,13 @@ cdef inline void softmax_row(const float* x, float* y, int n) noexcept nogil:
 
 cdef inline void probs_row(int gating, const float* x, float* y, int n) noexcept nogil:
     cdef int i
-    if gating == SOFTMAX:
+    if gating == BY_SOFTMAX:
         softmax_row(x, y, n)
         return
     for i in range(n):
-        if gating == SIGMOID:
+        if gating == BY_SIGMOID:
             y[i] = 1 / (1 + expf(-x[i]))
-        elif gating == SQRT_SOFTPLUS:
+        elif gating == BY_SQRT_SOFTPLUS:
             y[i] = sqrtf(max(x[i], <float>0) + log1pf(expf(-fabsf(x[i]))))
         else:
             y[i] = x[i]
@@ -92,7 +92,7 @@ cdef inline void weights_row(const Op* op, const float* probs, const float* ids,
     cdef float total = 0
     for s in range(used):
         y[s] = probs[expert_at(op, ids, s)]
-    if op.n[2] == CHOSEN:
+    if op.n[2] == BY_CHOSEN:
         softmax_row(y, y, used)
     if op.n[3]:
         for s in range(used):
@@ -145,10 +145,10 @@ cdef enum:
     OAI = 100                # an act of two values
 
 
-cdef inline vf gate_times(int act, vf gate, vf up) noexcept nogil:
+cdef inline vf gate_times(int act, vf gate, vf up, const float* f) noexcept nogil:
     cdef vf limit = vf_set1(7)
     if act != OAI:
-        return vf_mul(activate(act, gate), up)
+        return vf_mul(activate(act, gate, f), up)
     gate, up = vf_min(gate, limit), vf_max(vf_min(up, limit), vf_set1(-7))
     gate = vf_div(gate, vf_add(vf_set1(1), vexp(vf_mul(gate, vf_set1(-1.702)))))
     return vf_mul(gate, vf_add(up, vf_set1(1)))
@@ -162,7 +162,7 @@ cdef void op_swiglu_oai(const Op* op, const Step* step, int tid, int team) noexc
         t, i = u // units, u % units * BLOCK
         while i < min(u % units * BLOCK + BLOCK, <Py_ssize_t>op.width):
             vf_store(op.dst + t * op.dst_stride + i,
-                     gate_times(OAI, vf_load(op.a + t * op.a_stride + i), vf_load(op.b + t * op.b_stride + i)))
+                     gate_times(OAI, vf_load(op.a + t * op.a_stride + i), vf_load(op.b + t * op.b_stride + i), NULL))
             i += LANES
         if op.q != NULL:
             leave_copy(op, op.dst + t * op.dst_stride, t, u % units, u % units + 1)
