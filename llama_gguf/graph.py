@@ -149,6 +149,7 @@ class CacheSpec:
     k_dim: int
     v_dim: int
     window: int = 0  # 0: every position
+    shared: bool = False  # values are the first v_dim of the keys
 
 
 @dataclass

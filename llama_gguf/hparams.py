@@ -10,6 +10,8 @@ from .errors import ModelError
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 """More than any model has."""
+HEAD_WIDTH = 1024
+"""MAX_HEAD of engine/abi.pxd: what kernels have room for."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def head_width(meta, key, width, heads):
     """Values of one head: stated, or an equal share of the width."""
     if meta.full(key) not in meta and width % heads:
         raise meta.error(".embedding_length", f"is {width}, which {heads} heads do not divide")
-    return meta.int(key, width // heads, lo=1, hi=512)
+    return meta.int(key, width // heads, lo=1, hi=HEAD_WIDTH)
 
 
 def epsilon(meta):

@@ -70,7 +70,7 @@ class Model:
             self.check_tensors()
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
-        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
+        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in ("matmul", "heads_matmul"))
         self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type)
         if n_ctx:
             self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches, self.kv_type))

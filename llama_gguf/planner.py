@@ -6,7 +6,7 @@ Rows of a buffer are padded to whole vectors.
 import numpy as np
 
 from .engine import plan as engine
-from .lowering import Task
+from .lowering import PRODUCTS, Task
 from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
@@ -91,14 +91,15 @@ class Planned:
         self.cache_ids = {layer: self.plan.add_cache(*self.caches.binding(layer)) for layer in self.caches.specs}
         self.matrix_ids, room = {}, 0
         for t in self.tasks:
-            for weight in (t.weight, t.other) if t.kind in ("matmul", "gated_matmul") else ():
+            for weight in (t.weight, t.other) if t.kind in PRODUCTS else ():
                 if weight and weight.tensor.name not in self.matrix_ids:
                     number, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
                     self.matrix_ids[weight.tensor.name] = number
                     room = max(room, scratch)
         self.room = self.threads_room(room // 4)
         each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
-        self.query_room = self.threads_room(engine.UNIT_ROWS * each)
+        values = engine.PAGE_SIZE * (self.caches.widest_value() + PAD) if self.caches.shared() else 0
+        self.query_room = self.threads_room(engine.UNIT_ROWS * each + values)
         self.parts = self.split_room()
         for t in self.tasks:
             self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))
@@ -144,7 +145,7 @@ class Planned:
             found |= self.store.table(t.weight.tensor)
         elif t.kind == "rms_norm":
             found["gain"] = self.store.vector(t.weight.tensor) if t.weight else 0
-        elif t.kind in ("matmul", "gated_matmul"):
+        elif t.kind in PRODUCTS:
             found |= self.product(t, found["raw"])
         return found
 

@@ -1,5 +1,7 @@
 """The weights as the engine wants them: packed into panels, or left in the file and read where they are."""
 
+import math
+
 import numpy as np
 
 from .engine import panels as engine
@@ -47,7 +49,7 @@ class WeightStore:
         least, most = BATCH  # each batch ends in a barrier: some 64 of them
         batch = min(most, max(least, room.nbytes // 64))
         for part in batches(self._pieces(jobs, batch), batch):
-            engine.pack([(raw, t.type.id, t.shape[1], panels) for t, _, raw, panels in part], self.n_threads)
+            engine.pack([(raw, t.type.id, t.shape[-1], panels) for t, _, raw, panels in part], self.n_threads)
             for tensor, first, raw, _ in part:
                 tensor.release(first, len(raw))  # the file's pages, or both copies would be in memory
         self._bindings |= {tensor.name: self._binding(tensor, panels) for tensor, panels in jobs}
@@ -64,13 +66,13 @@ class WeightStore:
 
     def _panels(self, tensor):
         """Bytes of one panel, and of all."""
-        rows, cols = tensor.shape
+        rows, cols = flat(tensor)
         size = engine.panel_bytes(tensor.type.id, cols)
         return size, -(-rows // self._lanes) * size
 
     def _binding(self, tensor, panels):
         size = self._panels(tensor)[0]
-        return self._address(tensor.name, panels), size, *tensor.shape, tensor.type.id, True, False
+        return self._address(tensor.name, panels), size, *flat(tensor), tensor.type.id, True, False
 
     def _bind(self, tensor):
         if self.packed(tensor):
@@ -78,7 +80,7 @@ class WeightStore:
             return self._bindings[tensor.name]
         exact = self.exact or tensor.type.id not in self._kernels
         where = self._address(tensor.name, tensor.raw)
-        return where, tensor.row_bytes, *tensor.shape, tensor.type.id, False, exact
+        return where, tensor.row_bytes, *flat(tensor), tensor.type.id, False, exact
 
     def table(self, tensor):
         """Fields of a record that looks rows up."""
@@ -96,6 +98,11 @@ class WeightStore:
     def _address(self, name, array):
         self._arrays[name] = array
         return address(array)
+
+
+def flat(tensor):
+    """(rows, cols); matrices of several heads stand one below the other."""
+    return math.prod(tensor.shape[:-1]), tensor.shape[-1]
 
 
 def batches(pieces, most):

@@ -5,13 +5,15 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 """
 
 from .fusion import fused
+from .latent import LatentLowering
 from .task import Task
 
 ACTS = {"silu": 0, "gelu": 1}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
+PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}
+QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "part"}  # can leave an 8-bit copy too
 
 
-class Lowering:
+class Lowering(LatentLowering):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):
@@ -20,7 +22,7 @@ class Lowering:
         records = list(graph.records) if visible else fused(graph.records, store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
-            if r.kind in ("matmul", "gated_matmul"):
+            if r.kind in PRODUCTS:
                 self.terms[r.inputs[0].id] = max(self.terms.get(r.inputs[0].id, 1), r.attrs.get("terms", 1))
         for record in records:
             getattr(self, f"do_{record.kind}", self.do_plain)(record)

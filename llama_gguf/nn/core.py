@@ -41,17 +41,19 @@ def rope(x, h, heads, turn=None):
 
 
 def attend(q, k, v, h, layer, *, scale=None, window=0):
-    """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back."""
+    """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back.
+
+    v None: the first value_dim of a key are its value.
+    """
     g = q.graph
     q.need_heads(h.heads, h.head_dim)
     k.need_heads(h.kv_heads, h.head_dim)
-    v.need_heads(h.kv_heads, h.value_dim)
-    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0))
+    if v is not None:
+        v.need_heads(h.kv_heads, h.value_dim)
+    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0, shared=v is None))
     return g.emit(
         "attend",
-        q,
-        k,
-        v,
+        *(x for x in (q, k, v) if x is not None),
         width=h.heads * h.value_dim,
         name=f"{g.scope}attn_z",
         layer=layer,

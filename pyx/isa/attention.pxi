@@ -56,6 +56,7 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int seq,
     cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
     cdef Py_ssize_t page, next_page, key_bytes = KEYS * row_bytes(kind, c.k_dim)
     cdef Py_ssize_t value_bytes = KEYS * row_bytes(kind, c.v_pad)
+    cdef float* values = room + ROOM * (c.v_pad + 2 + PAGE + c.k_dim)   # where keys are values too
     for r in range(rows):
         soft[r].top, soft[r].sum = -1e30, 0
     memset(room, 0, rows * c.v_pad * sizeof(float))
@@ -64,7 +65,8 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int seq,
         page = page_of(c, seq, at)
         keys = min(<int>PAGE, last - at)
         for j in range((keys + KEYS - 1) // KEYS):
-            fetch(values_at(c, page, head) + j * value_bytes, value_bytes)
+            if c.v != NULL:
+                fetch(values_at(c, page, head) + j * value_bytes, value_bytes)
             scores(kind, rows, q, keys_at(c, page, head, j * KEYS), c.k_dim, s + j * KEYS)
         if at + PAGE < last:
             next_page = page_of(c, seq, at + PAGE)
@@ -73,7 +75,12 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int seq,
             pos = step.position[t0 + r // heads]
             soften(s + r * PAGE, max(first, pos - window + 1 if window else 0) - at, min(last, pos + 1) - at,
                    op.f[0], c.v_pad, &soft[r], room + r * c.v_pad)
-        mix(kind, rows, s, values_at(c, page, head), c.v_pad, keys, room)
+        if c.v != NULL:
+            mix(kind, rows, s, values_at(c, page, head), c.v_pad, keys, room)
+        else:
+            turn_keys(kind, keys_at(c, page, head, 0), key_bytes, c.v_dim, c.v_pad + KEYS, (keys + KEYS - 1) // KEYS,
+                      values)
+            mix_rows(rows, s, values, c.v_pad + KEYS, keys, room, c.v_pad)
         at += PAGE
 
 
@@ -103,7 +110,7 @@ cdef inline void find_queries(const Op* op, int t0, int rows, int first_head, in
         q[r] = op.a + (t0 + r // heads) * op.a_stride + (first_head + r % heads) * c.k_dim
         if quantized(c.kind):
             memcpy(copy, q[r], c.k_dim * sizeof(float))
-            hadamard(copy, c.k_dim, KEY_GROUP, True)
+            hadamard(copy, c.k_dim, key_group(c), True)
             q[r] = copy
             copy += c.k_dim
 
@@ -178,7 +185,7 @@ cdef inline void attend_whole(const Op* op, const Step* step, int tid, int team,
                         for j in range(c.v_dim):
                             y[j] = room[i * c.v_pad + j] / soft[i].sum
                         if quantized(c.kind):
-                            hadamard(y, c.v_dim, VALUE_GROUP, True)
+                            hadamard(y, c.v_dim, value_group(c), True)
                     g += ROOM
             t += n
 
@@ -220,6 +227,6 @@ cdef void op_merge(const Op* op, const Step* step, int tid, int team) noexcept n
             for i in range(c.v_dim):
                 y[i] /= sum
             if quantized(c.kind):
-                hadamard(y, c.v_dim, VALUE_GROUP, True)
+                hadamard(y, c.v_dim, value_group(c), True)
         if op.q != NULL:
             leave_copy(op, op.dst + t * op.dst_stride, t, 0, op.width // BLOCK)
