@@ -164,6 +164,7 @@ class Graph:
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
     count: int = 0
+    ranks: bool = False  # is there a head that makes scores of states?
 
     def emit(self, kind, *inputs, width, name=None, wanted=None, **attrs):
         """Append a record and return its value. `name` None: a name made of scope and kind."""
@@ -200,6 +201,13 @@ class Graph:
         """A second, standard name of a value: resid_pre, attn_out, ..."""
         self.names.setdefault(name, act)
 
+    def end(self, name):
+        """Leave out what comes after a value, and give it."""
+        x = self.names[name]
+        made = next((i for i, r in enumerate(self.records) if r.out is x), len(self.records))
+        del self.records[made + 1 :]
+        return self.emit("copy", x, width=x.width, name="embedding")
+
     def cache(self, layer, spec):
         self.caches[layer] = spec
 
@@ -212,11 +220,11 @@ def caller():
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
-def trace(graph, module, weights, layers=None):
+def trace(graph, module, weights, layers=None, states=False):
     """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
 
     A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
-    gives residuals instead of logits.
+    gives residuals instead of logits. `states`: end with what logits would be made of, as encoders always do.
     """
     h = graph.h
     layers = range(h.layers) if layers is None else layers
@@ -229,7 +237,13 @@ def trace(graph, module, weights, layers=None):
     if layers.stop < h.layers:
         return graph.emit("copy", x, width=h.width, name="residual_out")
     x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
+    encoder = getattr(module, "ENCODER", False)
     logits = module.head(weights, x, h)
+    if encoder:
+        graph.alias("states", logits)
+        graph.ranks = hasattr(module, "rank") and module.rank(weights, logits, h) is not None
+    if encoder or states:
+        return graph.end("states")
     rows = weights.token_embd.matrix("embedding")[0]
     if logits.width != rows:
         raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")

@@ -46,7 +46,8 @@ class Model:
             self.n_threads = whole("n_threads", n_threads or default_threads(), 1, THREADS)
             self.exact, self.vocab_only = exact, vocab_only
             self.kv_type = cache.checked(kv_type or ("F32" if exact else "F16"))
-            self._lock, self._session, self.graph = threading.RLock(), None, None
+            self._lock, self._session, self._embedder = threading.RLock(), None, None
+            self.graph = self.family = None
             if not vocab_only:
                 self._open_weights(n_ctx, repack, check_tensors)
         except BaseException as error:
@@ -81,14 +82,14 @@ class Model:
             return ModelError(str(error), path=str(self.path), key=error.key, tensor=error.tensor)
         return error
 
-    def trace_graph(self, layers=None):
+    def trace_graph(self, layers=None, states=False):
         """The records of a pass over some layers (all by default)."""
         graph = Graph(self.h)
         weights = Weights(graph, self.tensors)
-        logits = trace(graph, self.family, weights, layers)
+        trace(graph, self.family, weights, layers, states)
         if layers is None:
             self._refuse_unread(weights)
-            self.n_vocab = logits.width
+            self.n_vocab = weights.token_embd.matrix("embedding")[0]
         return graph
 
     def _refuse_unread(self, weights):
@@ -172,6 +173,11 @@ class Model:
             raise ModelError(f"this model {why}", path=str(self.path))
         self.file.check_unchanged()
 
+    def _need_decoder(self):
+        if getattr(self.family, "ENCODER", False):
+            message = f"{self.metadata.arch} models make vectors of texts and cannot continue them; use embed"
+            raise ModelError(message, path=str(self.path))
+
     @property
     def main(self):
         """The session that `logits`, `generate` and `stream` use."""
@@ -188,10 +194,24 @@ class Model:
 
     def logits(self, text_or_ids):
         """float32 (n_tokens, n_vocab): a fresh sequence."""
+        self._need_decoder()
         session = self.main
         with session.lock:
             session.reset()
             return session.forward(self.ids(text_or_ids), every=True)
+
+    def embed(self, text_or_ids, pooling=None, normalize=True):
+        """A text (or its ids) as a vector, float32 (width,); a list of them as (n, width).
+
+        pooling: "mean", "cls" (the first token), "last", "none" (a vector for each token) or "rank" (scores, where the
+        model has a head for them); None: what the file says, else the mean. normalize: to length 1, but for scores.
+        """
+        from .embedding import Embedder
+
+        self._need_weights()
+        with self._lock:
+            self._embedder = self._embedder or Embedder(self)
+            return self._embedder.embed(text_or_ids, pooling, normalize)
 
     def trace(self, text_or_ids, names=()):
         """Watch and edit the values of one pass; see trace.Trace.
@@ -214,6 +234,7 @@ class Model:
 
     def stream(self, text_or_ids, **options):
         """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        self._need_decoder()
         return generation.stream(self, self.main, self.ids(text_or_ids), **options)
 
     def chat(self, messages, **options):
@@ -246,7 +267,7 @@ class Model:
     def close(self):
         """Give the weights back. Arrays that view the file keep it open for themselves."""
         with self._lock:
-            self._session = None
+            self._session = self._embedder = None
             self.store = self.graph = None
             self.file.close()
 

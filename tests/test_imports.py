@@ -22,7 +22,7 @@ LAYERS = (
     "engine",
     "vocab hparams weights graph nn reference models",
     "cache lowering planner",
-    "memory session sampling generation trace lens",
+    "memory session sampling generation trace lens embedding",
     "catalogue pypi hub",
     "model",
     "quantize convert evaluate checks testing",

@@ -10,7 +10,7 @@ from .task import Task
 
 ACTS = {"silu": 0, "gelu": 1}
 PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "part"}  # can leave an 8-bit copy too
+QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "heads_part"}  # can leave an 8-bit copy too
 
 
 class Lowering(LatentLowering):

@@ -2,11 +2,11 @@
 
 
 class LatentLowering:
-    def do_part(self, r):
+    def do_heads_part(self, r):
         heads, start = r.attrs["heads"], r.attrs["start"]
         self.add(self.task(r, n=(heads, r.inputs[0].width // heads, start)))
 
-    def do_join(self, r):
+    def do_heads_join(self, r):
         heads = r.attrs["heads"]
         size = r.inputs[0].width // heads
         self.add(self.task(r, n=(heads, size, r.out.width // heads - size, int(r.attrs["shared"]))))

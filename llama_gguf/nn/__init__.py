@@ -4,9 +4,7 @@ Shapes are per token: a value `x` is `x.width` floats; heads stand side by side 
 """
 
 from .core import attend, attention, gated_mlp, gelu, output, rms_norm, rope, silu
-from .latent import each_head, join, latent_attention, part
+from .latent import heads_join, heads_matmul, heads_part, latent_attention
 
-__all__ = [
-    "attend", "attention", "each_head", "gated_mlp", "gelu", "join", "latent_attention", "output", "part", "rms_norm",
-    "rope", "silu",
-]
+__all__ = ["attend", "attention", "gated_mlp", "gelu", "output", "rms_norm", "rope", "silu"]
+__all__ += ["heads_join", "heads_matmul", "heads_part", "latent_attention"]

@@ -1,6 +1,6 @@
 # Latent attention: parts of heads, heads put together, a matrix for each head.
 
-cdef void op_part(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+cdef void op_heads_part(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, size of a head of a, first value that is taken."""
     cdef int heads = op.n[0], size = op.width // op.n[0], h
     cdef Py_ssize_t lo, hi, t
@@ -15,7 +15,7 @@ cdef void op_part(const Op* op, const Step* step, int tid, int team) noexcept no
             leave_copy(op, y, t, 0, op.width // BLOCK)
 
 
-cdef void op_join(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+cdef void op_heads_join(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, sizes of a head of a and of b, 1 if b is one head for all."""
     cdef int heads = op.n[0], first = op.n[1], second = op.n[2], h
     cdef Py_ssize_t lo, hi, t
@@ -78,4 +78,4 @@ cdef void op_heads_matmul(const Op* op, const Step* step, int tid, int team) noe
 
 
 cdef void add_latent(op_fn* o) noexcept:
-    o[68], o[69], o[70] = op_part, op_join, op_heads_matmul
+    o[68], o[69], o[70] = op_heads_part, op_heads_join, op_heads_matmul

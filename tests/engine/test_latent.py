@@ -26,17 +26,17 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize(
     ("heads", "head", "start", "size"), [(1, 40, 32, 8), (3, 20, 0, 5), (4, 24, 8, 16), (5, 7, 6, 1)]
 )
-def test_part(isa, heads, head, start, size):
-    engine, twin = both(lambda g, w, x: nn.part(x, heads, start, size), normal(9, heads * head))
+def test_heads_part(isa, heads, head, start, size):
+    engine, twin = both(lambda g, w, x: nn.heads_part(x, heads, start, size), normal(9, heads * head))
     np.testing.assert_array_equal(engine, twin)
 
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize(("heads", "first", "second"), [(1, 32, 8), (3, 5, 4), (4, 16, 24)])
-def test_join(isa, heads, first, second, shared):
+def test_heads_join(isa, heads, first, second, shared):
     def build(g, w, x):
-        b = nn.part(x, 1, 0, second) if shared else nn.part(x, heads, first, second)
-        return nn.join(nn.part(x, heads, 0, first), b, heads, "joined", shared)
+        b = nn.heads_part(x, 1, 0, second) if shared else nn.heads_part(x, heads, first, second)
+        return nn.heads_join(nn.heads_part(x, heads, 0, first), b, heads, "joined", shared)
 
     engine, twin = both(build, normal(9, heads * (first + second)))
     np.testing.assert_array_equal(engine, twin)
@@ -45,34 +45,34 @@ def test_join(isa, heads, first, second, shared):
 @pytest.mark.parametrize("repack", [True, False])
 @pytest.mark.parametrize("n", [1, 3, 40])
 @pytest.mark.parametrize("shape", [(1, 16, 32), (4, 16, 24), (3, 20, 7), (5, 1, 3), (2, 3, 1100), (2, 48, 33)], ids=str)
-def test_each_head(isa, shape, n, repack):
+def test_heads_matmul(isa, shape, n, repack):
     """Rows of two heads may share a panel."""
     x, w = normal(n, shape[0] * shape[2]), {"w": normal(*shape)}
     for exact in (True, False):
-        found = both(lambda g, w, x: nn.each_head(w.w, x), x, w, dtype=np.float64, exact=exact, repack=repack)
+        found = both(lambda g, w, x: nn.heads_matmul(w.w, x), x, w, dtype=np.float64, exact=exact, repack=repack)
         close(*found, EXACT)
 
 
 @pytest.mark.parametrize("repack", [True, False])
 @pytest.mark.parametrize("type", ["Q8_0", "Q4_0", "Q5_1", "F16", "Q4_K"])
-def test_each_head_of_every_kind_of_type(isa, type, repack):
+def test_heads_matmul_of_every_kind_of_type(isa, type, repack):
     shape = (3, 20, 256)
     raw = random_matrix(type, shape[0] * shape[1], shape[2], np.random.default_rng(0))
     tensors = {"w": Rows("w", raw.view(np.uint8), type, shape)}
     for n in (1, 5, 70):
         x = normal(n, shape[0] * shape[2])
-        found = both(lambda g, w, x: nn.each_head(w.w, x), x, tensors, exact=False, repack=repack)
+        found = both(lambda g, w, x: nn.heads_matmul(w.w, x), x, tensors, exact=False, repack=repack)
         close(*found, TYPED)
         x = normal(n, shape[0] * 512)
-        found = both(lambda g, w, x: nn.each_head(w.w, nn.part(x, 3, 256, 256)), x, tensors, exact=False)
+        found = both(lambda g, w, x: nn.heads_matmul(w.w, nn.heads_part(x, 3, 256, 256)), x, tensors, exact=False)
         close(*found, TYPED)
 
 
-def test_each_head_refuses_what_does_not_fit():
+def test_heads_matmul_refuses_what_does_not_fit():
     x = normal(2, 60)
     for shape in ((20, 60), (4, 20, 20), (3, 5, 21)):
         with pytest.raises(ModelError, match=r"w\.weight"):
-            both(lambda g, w, x: nn.each_head(w.w, x), x, {"w": normal(*shape)})
+            both(lambda g, w, x: nn.heads_matmul(w.w, x), x, {"w": normal(*shape)})
 
 
 def one_latent(n, heads, k_dim, v_dim, kv_type="F32", window=0, **how):
