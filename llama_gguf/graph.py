@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ModelError
+from .gguf.rows import TensorRows
 
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
@@ -79,6 +80,28 @@ class Weight:
         need(self.tensor, role, self.tensor.shape)
         return self.tensor.shape
 
+    @property
+    def rows(self):
+        return self.matrix("matmul")[0]
+
+    @property
+    def cols(self):
+        return self.matrix("matmul")[1]
+
+    def table(self, width):
+        """How many rows of `width` values this table has, or ModelError."""
+        rows = self.matrix("embedding")[0]
+        need(self.tensor, "embedding", (rows, width))
+        if self.bias is not None:
+            raise wrong(self.bias.name, "is not part of an embedding; the file is some other structure")
+        return rows
+
+    def norm(self, shape):
+        """Check that this is the gain of a norm, of this shape, with or without a bias for each head."""
+        need(self.tensor, "norm", shape)
+        if self.bias is not None:
+            need(self.bias, "bias", shape[-1:])
+
     def vector(self, size):
         """Check that this is a vector of `size` values and has no bias."""
         need(self.tensor, "norm", (size,))
@@ -115,6 +138,23 @@ class Weights:
         if tensor is None:
             raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
+
+    def parts(self, key, **sizes):
+        """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does
+        not give one has its own, if there is such.
+        """
+        whole, at = getattr(self, key), 0
+        if whole.rows != sum(sizes.values()):
+            wanted = " + ".join(f"{n} ({name})" for name, n in sizes.items())
+            raise wrong(whole.tensor.name, f"has {whole.rows} rows, but {wanted} are expected")
+        if whole.bias is not None:
+            need(whole.bias, "bias", (whole.rows,))
+        for name, n in sizes.items():
+            rows = TensorRows(whole.tensor, at, at + n)
+            bias = self._take(f"{self._prefix}{name}.bias") if name != key else None
+            bias = bias if whole.bias is None else TensorRows(whole.bias, at, at + n)
+            yield Weight(self._graph, self._prefix + name, rows, bias)
+            at += n
 
     def _take(self, name):
         tensor = self._tensors.get(name)
@@ -157,6 +197,9 @@ class Graph:
     """The records of a forward pass, the names of its values, and the caches its layers ask for."""
 
     h: object
+    n_ctx: int | None = None  # positions that a session has room for: some frequencies depend on it
+    most: int | None = None  # positions that there are, if they are learned
+    causal: bool = True  # no query sees a later position
     records: list = field(default_factory=list)
     names: dict = field(default_factory=dict)
     caches: dict = field(default_factory=dict)
@@ -218,53 +261,3 @@ def caller():
     while frame.f_back and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-
-
-def trace(graph, module, weights, layers=None, states=False):
-    """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
-
-    A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
-    gives residuals instead of logits. `states`: end with what logits would be made of, as encoders always do.
-    """
-    h = graph.h
-    layers = range(h.layers) if layers is None else layers
-    if layers.start == 0:
-        x = embedded(graph, module, weights)
-    else:
-        x = graph.emit("input", width=h.width, name="residual_in")
-    for layer in layers:
-        x = block(graph, module, weights.layer(layer), x, layer)
-    if layers.stop < h.layers:
-        return graph.emit("copy", x, width=h.width, name="residual_out")
-    x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
-    encoder = getattr(module, "ENCODER", False)
-    logits = module.head(weights, x, h)
-    if encoder:
-        graph.alias("states", logits)
-        graph.ranks = hasattr(module, "rank") and module.rank(weights, logits, h) is not None
-    if encoder or states:
-        return graph.end("states")
-    rows = weights.token_embd.matrix("embedding")[0]
-    if logits.width != rows:
-        raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")
-    graph.alias("logits", logits)
-    return logits
-
-
-def embedded(graph, module, weights):
-    table, width = weights.token_embd, graph.h.width
-    need(table.tensor, "embedding", (table.matrix("embedding")[0], width))
-    if table.bias is not None:
-        raise wrong(table.bias.name, "is not part of an embedding; the file is some other structure")
-    x = graph.emit("embed", width=width, name="token_embd", weight=table)
-    return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
-
-
-def block(graph, module, w, x, layer):
-    """One layer; the residual stream and what is added to it get their standard names."""
-    graph.scope, graph.stream = f"blk.{layer}.", {x.id}
-    graph.alias(f"{graph.scope}resid_pre", x)
-    out = module.block(w, x, graph.h, layer)
-    graph.alias(f"{graph.scope}resid_post", out)
-    graph.scope, graph.stream = "", set()
-    return out

@@ -7,11 +7,12 @@ from functools import cached_property
 from . import cache, generation, hparams, memory, models
 from .engine import default_threads
 from .errors import ModelError
+from .forward import trace
 from .gguf import GGUFFile
-from .graph import Graph, Weights, trace
+from .graph import Graph, Weights
 from .weights import WeightStore
 
-IGNORED = ("rope_freqs.weight",)  # read with the hyperparameters
+IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 THREADS = 1024  # more than any machine has
 
 
@@ -73,8 +74,11 @@ class Model:
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in ("matmul", "heads_matmul"))
         self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type)
+        most = self.graph.most
         if n_ctx:
-            self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches, self.kv_type))
+            room = memory.most_positions(self.graph.caches, self.kv_type)
+            n_ctx = whole("n_ctx", n_ctx, 1, room if most is None else min(room, most))
+        self.n_ctx = n_ctx or min(self.n_ctx, most or self.n_ctx)
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -82,9 +86,9 @@ class Model:
             return ModelError(str(error), path=str(self.path), key=error.key, tensor=error.tensor)
         return error
 
-    def trace_graph(self, layers=None, states=False):
-        """The records of a pass over some layers (all by default)."""
-        graph = Graph(self.h)
+    def trace_graph(self, layers=None, n_ctx=None, states=False):
+        """The records of a pass over some layers (all by default), for `n_ctx` positions."""
+        graph = Graph(self.h, n_ctx or self.h.context)
         weights = Weights(graph, self.tensors)
         trace(graph, self.family, weights, layers, states)
         if layers is None:
@@ -94,7 +98,8 @@ class Model:
 
     def _refuse_unread(self, weights):
         """A tensor that the graph does not read belongs to a structure that no model file states."""
-        unread = [n for n in weights.unused() if n not in IGNORED]
+        skipped = tuple(f"blk.{self.h.layers + i}." for i in range(self.h.skipped))
+        unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
         if unread:
             more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
             raise ModelError(

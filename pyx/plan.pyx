@@ -17,6 +17,7 @@ from llama_gguf.engine.panels import compute
 KINDS = {name: first + i for first, names in {  # the order of operations in table.pxi
     0: "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
        "gated gated_matmul",
+    20: "layer_norm position temper",
     68: "heads_part heads_join heads_matmul",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array

@@ -1,7 +1,9 @@
 """Tasks of nn/latent.py."""
 
 
-class LatentLowering:
+class Latent:
+    """Methods of Lowering."""
+
     def do_heads_part(self, r):
         heads, start = r.attrs["heads"], r.attrs["start"]
         self.add(self.task(r, n=(heads, r.inputs[0].width // heads, start)))

@@ -3,8 +3,40 @@
 Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
 """
 
-from .core import attend, attention, gated_mlp, gelu, output, rms_norm, rope, silu
+from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, tanh, xielu
+from .attention import attend, attention, query_key_value, rope, temper
+from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
+from .encoders import first_row
 from .latent import heads_join, heads_matmul, heads_part, latent_attention
 
-__all__ = ["attend", "attention", "gated_mlp", "gelu", "output", "rms_norm", "rope", "silu"]
-__all__ += ["heads_join", "heads_matmul", "heads_part", "latent_attention"]
+__all__ = [
+    "attend",
+    "attention",
+    "clamp",
+    "first_row",
+    "gated_mlp",
+    "gelu",
+    "gelu_erf",
+    "gelu_quick",
+    "heads_join",
+    "heads_matmul",
+    "heads_part",
+    "latent_attention",
+    "layer_norm",
+    "learned_positions",
+    "mlp",
+    "output",
+    "part",
+    "query_key_value",
+    "relu",
+    "relu_squared",
+    "rms_norm",
+    "rope",
+    "sigmoid",
+    "silu",
+    "softcap",
+    "split",
+    "tanh",
+    "temper",
+    "xielu",
+]

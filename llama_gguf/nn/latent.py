@@ -1,7 +1,8 @@
 """Latent attention (DeepSeek V2, arXiv 2405.04434): keys and values of all heads are products of one short vector."""
 
 from ..graph import need, wrong
-from .core import attend, rms_norm, rope
+from .attention import attend, rope
+from .core import rms_norm
 
 
 def heads_part(x, heads, start, size):

@@ -9,17 +9,18 @@ The same model files run here; only `emit` differs: it computes where a Graph re
 
 import numpy as np
 
-from ..graph import Act, Graph, Weights, trace
-from . import core, latent
+from ..forward import trace
+from ..graph import Act, Graph, Weights
+from . import acts, attention, core, encoders, latent
 
-TWINS = vars(core) | vars(latent)
+TWINS = vars(core) | vars(acts) | vars(attention) | vars(encoders) | vars(latent)
 
 
 class Reference(Graph):
     """A Graph whose values have numbers. `edits`: name -> function of the value, applied as it is made."""
 
     def __init__(self, model, edits=None):
-        super().__init__(model.h)
+        super().__init__(model.h, getattr(model, "n_ctx", None))
         self.model, self.edits = model, edits or {}
         self._numbers = {}
 

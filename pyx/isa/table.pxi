@@ -46,6 +46,10 @@ cdef void add_formats() noexcept:
     add_format(21, 1, 256, 134 * LANES, tile_iq3_s, pack_iq3_s)
 
 
+cdef void add_dense() noexcept:
+    operations[20], operations[21], operations[22] = op_layer_norm, op_position, op_temper
+
+
 def kernels():
     """A capsule of the Kernels struct of abi.pxd."""
     cdef int i = 0
@@ -58,6 +62,7 @@ def kernels():
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
+        add_dense()
         add_latent(o)
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer

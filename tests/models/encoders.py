@@ -14,7 +14,7 @@ from llama_gguf.testing import words as byte_words
 LAYERS, WIDTH, HEADS, FF, CONTEXT = 3, 64, 4, 96, 128
 TEXTS = ("the cat", "a map of the river at night, and the way home", "go", " ".join(["up and down the hill"] * 7))
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PIECES = ("▁the", "▁cat", "▁map", "▁of", "▁river", "▁at", "▁night", "▁and", "▁way", "▁home", "▁up", "▁down", "▁hill", "ing")
+PIECES = [f"▁{w}" for w in "the cat map of river at night and way home up down hill".split()] + ["ing"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz,."
 NAMES = ("bert", "bert-rank", "nomic-bert", "modern-bert", "jina-bert-v2", "gemma-embedding")
 
@@ -40,10 +40,11 @@ def wordpiece_keys():
     }
 
 
-def bert(ff=FF):
+def bert():
     """Tensors of one block, and of the model around."""
-    block = square("attn_q", "attn_k", "attn_v", "attn_output") | matrix("ffn_up", ff, WIDTH) | matrix("ffn_down", WIDTH, ff)
-    return block | norm("attn_output_norm") | norm("layer_output_norm"), around() | {"position_embd.weight": (CONTEXT, WIDTH)}
+    block = square("attn_q", "attn_k", "attn_v", "attn_output") | matrix("ffn_up", FF, WIDTH)
+    block |= matrix("ffn_down", WIDTH, FF) | norm("attn_output_norm") | norm("layer_output_norm")
+    return block, around() | {"position_embd.weight": (CONTEXT, WIDTH)}
 
 
 def nomic_bert():
