@@ -87,8 +87,8 @@ def windows(meta, every, default=0, first=False):
     """How far each layer sees, 0 where it sees all: by `attention.sliding_window` and its pattern.
 
     The pattern is an array that tells which layers are local, or a number n: of n layers the last one sees all; of 0,
-    none does. `every` is n where the file has no pattern, `default` the window where it has none. first: it is the first
-    of n layers that sees all.
+    none does. `every` is n where the file has no pattern, `default` the window where it has none. first: of n
+    layers the first one sees all.
     """
     layers, window = meta.int(".block_count", lo=1, hi=LAYERS), meta.int(".attention.sliding_window", default, lo=0)
     key = ".attention.sliding_window_pattern"

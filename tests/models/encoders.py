@@ -14,7 +14,8 @@ from llama_gguf.testing import words as byte_words
 LAYERS, WIDTH, HEADS, FF, CONTEXT = 3, 64, 4, 96, 128
 TEXTS = ("the cat", "a map of the river at night, and the way home", "go", " ".join(["up and down the hill"] * 7))
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PIECES = [f"▁{w}" for w in "the cat map of river at night and way home up down hill".split()] + ["ing"]
+WORDS = ("the", "cat", "map", "of", "river", "at", "night", "and", "way", "home", "up", "down", "hill")
+PIECES = [*(f"▁{word}" for word in WORDS), "ing"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz,."
 NAMES = ("bert", "bert-rank", "nomic-bert", "modern-bert", "jina-bert-v2", "gemma-embedding")
 
