@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
+PRODUCTS = {"matmul", "heads_matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -155,6 +156,10 @@ class Weights:
             bias = bias if whole.bias is None else TensorRows(whole.bias, at, at + n)
             yield Weight(self._graph, self._prefix + name, rows, bias)
             at += n
+
+    def tensor(self, key):
+        """A tensor by its whole name under the prefix, or None: for those without a matrix, like "exp_probs_b.bias"."""
+        return self._take(f"{self._prefix}{key}")
 
     def _take(self, name):
         tensor = self._tensors.get(name)

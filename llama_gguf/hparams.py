@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 from .rope import Rope
 from .rope import read as read_rope
+from .routing import Routing
+from .routing import read as read_routing
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 """More than any model has."""
@@ -29,6 +31,7 @@ class HParams:
     layer_eps: float  # of layer norms
     rope: Rope | None
     skipped: int = 0  # blocks behind the layers that only predict several tokens at once
+    routing: Routing | None = None  # of a mixture of experts
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def __getattr__(self, name):
@@ -48,7 +51,6 @@ def read(meta, module, tensors):
     if heads % kv_heads:
         raise meta.error(".attention.head_count_kv", f"is {kv_heads}, which does not divide {heads} heads")
     head_dim = head_width(meta, ".attention.key_length", width, heads)
-    refuse_experts(meta)
     check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
@@ -64,6 +66,7 @@ def read(meta, module, tensors):
         eps=epsilon(meta, ".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"),
         layer_eps=epsilon(meta, ".attention.layer_norm_epsilon", ".attention.layer_norm_rms_epsilon"),
         rope=read_rope(meta, own.pop("rope", None), head_dim, tensors),
+        routing=read_routing(meta, own.pop("experts", None)),
         extra=SimpleNamespace(**own),
     )
 
@@ -100,12 +103,6 @@ def windows(meta, every, default=0, first=False):
         every = meta.int(key, every, lo=0, hi=LAYERS)
         local = [not every or layer % every != (0 if first else every - 1) for layer in range(layers)]
     return tuple(window if here else 0 for here in local)
-
-
-def refuse_experts(meta):
-    """A mixture of experts read as a dense model would answer nonsense."""
-    if meta.int(".expert_count", 0, lo=0):
-        raise meta.error(".expert_count", f"is not 0, but mixtures of experts are not supported for {meta.arch} yet")
 
 
 def check_vocabulary(meta, tensors):

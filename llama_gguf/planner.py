@@ -6,10 +6,12 @@ Rows of a buffer are padded to whole vectors.
 import numpy as np
 
 from .engine import plan as engine
-from .lowering import PRODUCTS, Task
+from .lowering import Task
 from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
+EXPERTS = ("experts", "experts_gated", "experts_sum")
+PRODUCTS = ("matmul", "gated_matmul", "heads_matmul", *EXPERTS)
 REST = 4  # tasks that a buffer rests after its last reader
 
 
@@ -95,7 +97,7 @@ class Planned:
                 if weight and weight.tensor.name not in self.matrix_ids:
                     number, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
                     self.matrix_ids[weight.tensor.name] = number
-                    room = max(room, scratch)
+                    room = max(room, scratch + self.experts_room(t, weight.tensor)[1] * 4)
         self.room = self.threads_room(room // 4)
         each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
         values = engine.PAGE_SIZE * (self.caches.widest_value() + PAD) if self.caches.shared() else 0
@@ -150,6 +152,11 @@ class Planned:
             found["bias"] = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
         elif t.kind in PRODUCTS:
             found |= self.product(t, found["raw"])
+            found["n"] += self.experts_room(t, t.weight.tensor)
+        elif t.kind == "gate_shared":
+            found["gain"] = self.store.vector(t.weight.tensor)
+        elif t.kind in ("route", "topk") and t.other is not None:
+            found["bias"] = self.store.vector(t.other)
         vectors = {name: self.vector(v) for name, v in t.vectors.items()}
         if "b" in vectors:
             vectors["b"] = vectors["b"], 0  # the same row for all
@@ -166,7 +173,19 @@ class Planned:
         bias = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
         number = self.matrix_ids
         found = {"raw": strided, "matrix": number[t.weight.tensor.name], "bias": bias, "scratch": self.room}
-        return found | ({"other": number[t.other.tensor.name]} if t.other else {})
+        if t.other:
+            found["other"] = number[t.other.tensor.name]
+            found["gain"] = self.store.vector(t.other.bias) if t.other.bias is not None else 0
+        return found
+
+    def experts_room(self, t, tensor):
+        """Floats of a thread's scratch before gathered rows (sorted pairs) and before a panel; (0, 0) elsewhere."""
+        if t.kind not in EXPERTS:
+            return 0, 0
+        count, used, _ = t.n
+        row = row_floats(("q",), tensor.shape[-1]) if self.store.quantized(tensor) else floats(tensor.shape[-1])
+        pairs = floats(count + 1 + self.capacity * used)
+        return pairs, pairs + floats(engine.EXPERT_ROWS * row)
 
     def keep(self, array):
         self.plan.owners.append(array)

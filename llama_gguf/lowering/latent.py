@@ -14,7 +14,7 @@ class Latent:
         self.add(self.task(r, n=(heads, size, r.out.width // heads - size, int(r.attrs["shared"]))))
 
     def do_heads_matmul(self, r):
-        task = self.task(r, sources=("raw",), weight=r.attrs["weight"], n=r.attrs["weight"].tensor.shape[:2])
+        task = self.task(r, sources=("raw",), weight=r.attrs["weight"], n=r.attrs["weight"].tensor.shape[:1])
         if self.quantized(task.weight.tensor):
             task.sources["raw"], task.terms = self.eight_bit(r.inputs[0]), r.attrs["terms"]
         self.add(task)

@@ -7,6 +7,7 @@ from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid
 from .attention import attend, attention, query_key_value, rope, temper
 from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
 from .encoders import first_row
+from .experts import moe, moe_or_mlp, swiglu_oai
 from .latent import heads_join, heads_matmul, heads_part, latent_attention
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "layer_norm",
     "learned_positions",
     "mlp",
+    "moe",
+    "moe_or_mlp",
     "output",
     "part",
     "query_key_value",
@@ -36,6 +39,7 @@ __all__ = [
     "silu",
     "softcap",
     "split",
+    "swiglu_oai",
     "tanh",
     "temper",
     "xielu",

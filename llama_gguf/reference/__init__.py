@@ -11,9 +11,9 @@ import numpy as np
 
 from ..forward import trace
 from ..graph import Act, Graph, Weights
-from . import acts, attention, core, encoders, latent
+from . import acts, attention, core, encoders, experts, latent
 
-TWINS = vars(core) | vars(acts) | vars(attention) | vars(encoders) | vars(latent)
+TWINS = vars(core) | vars(acts) | vars(attention) | vars(encoders) | vars(experts) | vars(latent)
 
 
 class Reference(Graph):

@@ -30,13 +30,11 @@ cdef void op_heads_join(const Op* op, const Step* step, int tid, int team) noexc
             y += first + second
 
 
-cdef inline void head_panel(const Op* op, const uint8_t* panel, int head, int first, int last, int tokens,
+cdef inline void head_panel(const Op* op, const Matrix* m, int head, int row, const uint8_t* panel, int tokens,
                             const uint8_t* x, float* y) noexcept nogil:
-    """Rows first ... last of a panel times one head of some tokens. y: the panel's first row, in the result."""
-    cdef const Matrix* m = op.matrix
-    cdef int chunk, k, r, i, term, cols = m.cols, width = m.cols * op.n[0]
+    """A panel of one head's matrix, from its row `row` on, times that head of some tokens; y: where they go."""
+    cdef int chunk, k, r, i, cols, width = m.cols * op.n[0], rows = min(<int>LANES, m.rows - row)
     cdef float part[TILE * LANES]
-    cdef float sum
     for chunk in range(chunks_of(m)):
         i = chunk * COLS
         cols = min(<int>COLS, m.cols - i)
@@ -47,33 +45,30 @@ cdef inline void head_panel(const Op* op, const uint8_t* panel, int head, int fi
         else:
             m.tile(panel + m.panel * i // m.cols, cols, x + (head * m.cols + i) * sizeof(float), NULL, op.raw_stride,
                    tokens, part)
+        if op.terms == 2:
+            for k in range(tokens):
+                vf_store(part + k * LANES, vf_add(vf_load(part + 2 * k * LANES), vf_load(part + (2 * k + 1) * LANES)))
         for k in range(tokens):
-            for r in range(first, last):
-                sum = 0
-                for term in range(op.terms):
-                    sum += part[(k * op.terms + term) * LANES + r]
-                y[k * op.dst_stride + r] = y[k * op.dst_stride + r] + sum if chunk else sum
+            for r in range(rows):
+                y[k * op.dst_stride + r] = y[k * op.dst_stride + r] + part[k * LANES + r] if chunk \
+                    else part[k * LANES + r]
 
 
 cdef void op_heads_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """dst[h] = matrix[h] @ raw[h]. n: heads, rows of each; they stand one below the other, and where a panel holds rows
-    of two heads both use it."""
-    cdef const Matrix* m = op.matrix
-    cdef int rows = op.n[1], each = (rows + LANES - 1) // LANES + (rows % LANES != 0), h, first, last, t, n
+    """dst[h] = matrix[h] @ raw[h]. n: heads."""
+    cdef Matrix one = op.matrix[0]
+    cdef int panels = (one.rows + LANES - 1) // LANES, h, t, n
     cdef Py_ssize_t lo, hi, u, p
     cdef const uint8_t* panel
-    share(<Py_ssize_t>op.n[0] * each, tid, team, &lo, &hi)
+    share(<Py_ssize_t>op.n[0] * panels, tid, team, &lo, &hi)
     for u in range(lo, hi):
-        h = <int>(u // each)
-        p = h * rows // LANES + u % each
-        first, last = max(0, h * rows - <int>p * LANES), min(<int>LANES, (h + 1) * rows - <int>p * LANES)
-        if first >= last:
-            continue
-        panel, t = panel_of(m, p, <uint8_t*>(op.scratch + tid * op.scratch_stride)), 0
+        h, p, t = <int>(u // panels), u % panels, 0
+        one.data = op.matrix.data + h * one.next
+        panel = panel_of(&one, p, <uint8_t*>(op.scratch + tid * op.scratch_stride))
         while t < step.n_tokens:
             n = min(<int>TILE // op.terms, step.n_tokens - t)
-            head_panel(op, panel, h, first, last, n, op.raw + t * op.raw_stride,
-                       op.dst + t * op.dst_stride + p * LANES)
+            head_panel(op, &one, h, <int>p * LANES, panel, n, op.raw + t * op.raw_stride,
+                       op.dst + t * op.dst_stride + <Py_ssize_t>h * one.rows + p * LANES)
             t += n
 
 
