@@ -35,15 +35,19 @@ class KVCache:
     def _sizes(self, spec):
         """Bytes of the keys and of the values of one layer."""
         rows = self._rings[spec.window].pages * spec.heads * PAGE
-        return [rows * row_bytes(self.kv_type, dim) for dim in (spec.k_dim, padded(spec.v_dim))]
+        return [rows * n for n in head_bytes(self.kv_type, spec)]
 
     def binding(self, layer):
         """The arguments of Plan.add_cache."""
         spec, (k, v) = self.specs[layer], self._memory[layer]
         table = self._rings[spec.window].table
-        at = [a.__array_interface__["data"][0] for a in (k, v, table)]
+        at = [a.__array_interface__["data"][0] if len(a) else 0 for a in (k, v, table)]
         dims = spec.heads, spec.k_dim, spec.v_dim, padded(spec.v_dim)
         return *at, table.shape[1], *dims, TYPES[self.kv_type].id
+
+    def shared(self):
+        """Are there layers whose values are part of their keys?"""
+        return any(s.shared for s in self.specs.values())
 
     def widest_value(self):
         return max((padded(s.v_dim) for s in self.specs.values()), default=0)
@@ -122,6 +126,11 @@ def row_bytes(kv_type, dim):
     """Bytes of one head at one position: whole blocks of the type."""
     kind = TYPES[kv_type]
     return kind.row_bytes(-(-dim // kind.block) * kind.block)
+
+
+def head_bytes(kv_type, spec):
+    """Bytes that the keys and that the values of one head take at one position."""
+    return row_bytes(kv_type, spec.k_dim), 0 if spec.shared else row_bytes(kv_type, padded(spec.v_dim))
 
 
 def padded(dim):

@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
-PRODUCTS = {"matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
+PRODUCTS = {"matmul", "heads_matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -195,6 +195,7 @@ class CacheSpec:
     k_dim: int
     v_dim: int
     window: int = 0  # 0: every position
+    shared: bool = False  # values are the first v_dim of the keys
 
 
 @dataclass
@@ -212,6 +213,7 @@ class Graph:
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
     count: int = 0
+    ranks: bool = False  # is there a head that makes scores of states?
 
     def emit(self, kind, *inputs, width, name=None, wanted=None, **attrs):
         """Append a record and return its value. `name` None: a name made of scope and kind."""
@@ -248,6 +250,13 @@ class Graph:
         """A second, standard name of a value: resid_pre, attn_out, ..."""
         self.names.setdefault(name, act)
 
+    def end(self, name):
+        """Leave out what comes after a value, and give it."""
+        x = self.names[name]
+        made = next((i for i, r in enumerate(self.records) if r.out is x), len(self.records))
+        del self.records[made + 1 :]
+        return self.emit("copy", x, width=x.width, name="embedding")
+
     def cache(self, layer, spec):
         self.caches[layer] = spec
 
@@ -258,45 +267,3 @@ def caller():
     while frame.f_back and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-
-
-def trace(graph, module, weights, layers=None):
-    """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
-
-    A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
-    gives residuals instead of logits.
-    """
-    h = graph.h
-    layers = range(h.layers) if layers is None else layers
-    if layers.start == 0:
-        x = embedded(graph, module, weights)
-    else:
-        x = graph.emit("input", width=h.width, name="residual_in")
-    for layer in layers:
-        x = block(graph, module, weights.layer(layer), x, layer)
-    if layers.stop < h.layers:
-        return graph.emit("copy", x, width=h.width, name="residual_out")
-    x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
-    logits = module.head(weights, x, h)
-    rows = weights.token_embd.matrix("embedding")[0]
-    if logits.width != rows:
-        raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")
-    graph.alias("logits", logits)
-    return logits
-
-
-def embedded(graph, module, weights):
-    table, width = weights.token_embd, graph.h.width
-    table.table(width)
-    x = graph.emit("embed", width=width, name="token_embd", weight=table)
-    return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
-
-
-def block(graph, module, w, x, layer):
-    """One layer; the residual stream and what is added to it get their standard names."""
-    graph.scope, graph.stream = f"blk.{layer}.", {x.id}
-    graph.alias(f"{graph.scope}resid_pre", x)
-    out = module.block(w, x, graph.h, layer)
-    graph.alias(f"{graph.scope}resid_post", out)
-    graph.scope, graph.stream = "", set()
-    return out

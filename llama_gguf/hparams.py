@@ -10,6 +10,8 @@ from .routing import read as read_routing
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 """More than any model has."""
+HEAD_WIDTH = 1024
+"""MAX_HEAD of engine/abi.pxd: what kernels have room for."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ def head_width(meta, key, width, heads):
     """Values of one head: stated, or an equal share of the width."""
     if meta.full(key) not in meta and width % heads:
         raise meta.error(".embedding_length", f"is {width}, which {heads} heads do not divide")
-    return meta.int(key, width // heads, lo=1, hi=512)
+    return meta.int(key, width // heads, lo=1, hi=HEAD_WIDTH)
 
 
 def epsilon(meta, *keys):
@@ -84,11 +86,12 @@ def epsilon(meta, *keys):
     raise meta.error(keys[0], "is missing")
 
 
-def windows(meta, every, default=0):
+def windows(meta, every, default=0, first=False):
     """How far each layer sees, 0 where it sees all: by `attention.sliding_window` and its pattern.
 
     The pattern is an array that tells which layers are local, or a number n: of n layers the last one sees all; of 0,
-    none does. `every` is n where the file has no pattern, `default` the window where it has none.
+    none does. `every` is n where the file has no pattern, `default` the window where it has none. first: of n
+    layers the first one sees all.
     """
     layers, window = meta.int(".block_count", lo=1, hi=LAYERS), meta.int(".attention.sliding_window", default, lo=0)
     key = ".attention.sliding_window_pattern"
@@ -98,7 +101,7 @@ def windows(meta, every, default=0):
             raise meta.error(key, f"must say for each of {layers} layers whether it is local")
     else:
         every = meta.int(key, every, lo=0, hi=LAYERS)
-        local = [not every or layer % every < every - 1 for layer in range(layers)]
+        local = [not every or layer % every != (0 if first else every - 1) for layer in range(layers)]
     return tuple(window if here else 0 for here in local)
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .cache import PAGE, padded, row_bytes
+from .cache import PAGE, head_bytes
 
 SHARE = 0.25  # of the free memory that a context may take when nobody asked for its size
 LEAST = 512
@@ -57,7 +57,7 @@ def fits(n_bytes):
 def bytes_per_position(caches, kv_type="F16"):
     """Of the layers whose cache grows with the context."""
     return sum(
-        spec.heads * (row_bytes(kv_type, spec.k_dim) + row_bytes(kv_type, padded(spec.v_dim)))
+        spec.heads * sum(head_bytes(kv_type, spec))
         for spec in caches.values()
         if not spec.window
     )

@@ -7,8 +7,9 @@ from functools import cached_property
 from . import cache, generation, hparams, memory, models
 from .engine import default_threads
 from .errors import ModelError
+from .forward import trace
 from .gguf import GGUFFile
-from .graph import PRODUCTS, Graph, Weights, trace
+from .graph import PRODUCTS, Graph, Weights
 from .weights import WeightStore
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
@@ -46,7 +47,8 @@ class Model:
             self.n_threads = whole("n_threads", n_threads or default_threads(), 1, THREADS)
             self.exact, self.vocab_only = exact, vocab_only
             self.kv_type = cache.checked(kv_type or ("F32" if exact else "F16"))
-            self._lock, self._session, self.graph = threading.RLock(), None, None
+            self._lock, self._session, self._embedder = threading.RLock(), None, None
+            self.graph = self.family = None
             if not vocab_only:
                 self._open_weights(n_ctx, repack, check_tensors)
         except BaseException as error:
@@ -84,14 +86,14 @@ class Model:
             return ModelError(str(error), path=str(self.path), key=error.key, tensor=error.tensor)
         return error
 
-    def trace_graph(self, layers=None, n_ctx=None):
+    def trace_graph(self, layers=None, n_ctx=None, states=False):
         """The records of a pass over some layers (all by default), for `n_ctx` positions."""
         graph = Graph(self.h, n_ctx or self.h.context)
         weights = Weights(graph, self.tensors)
-        logits = trace(graph, self.family, weights, layers)
+        trace(graph, self.family, weights, layers, states)
         if layers is None:
             self._refuse_unread(weights)
-            self.n_vocab = logits.width
+            self.n_vocab = weights.token_embd.matrix("embedding")[0]
         return graph
 
     def _refuse_unread(self, weights):
@@ -176,6 +178,11 @@ class Model:
             raise ModelError(f"this model {why}", path=str(self.path))
         self.file.check_unchanged()
 
+    def _need_decoder(self):
+        if getattr(self.family, "ENCODER", False):
+            message = f"{self.metadata.arch} models make vectors of texts and cannot continue them; use embed"
+            raise ModelError(message, path=str(self.path))
+
     @property
     def main(self):
         """The session that `logits`, `generate` and `stream` use."""
@@ -192,10 +199,24 @@ class Model:
 
     def logits(self, text_or_ids):
         """float32 (n_tokens, n_vocab): a fresh sequence."""
+        self._need_decoder()
         session = self.main
         with session.lock:
             session.reset()
             return session.forward(self.ids(text_or_ids), every=True)
+
+    def embed(self, text_or_ids, pooling=None, normalize=True):
+        """A text (or its ids) as a vector, float32 (width,); a list of them as (n, width).
+
+        pooling: "mean", "cls" (the first token), "last", "none" (a vector for each token) or "rank" (scores, where the
+        model has a head for them); None: what the file says, else the mean. normalize: to length 1, but for scores.
+        """
+        from .embedding import Embedder
+
+        self._need_weights()
+        with self._lock:
+            self._embedder = self._embedder or Embedder(self)
+            return self._embedder.embed(text_or_ids, pooling, normalize)
 
     def trace(self, text_or_ids, names=()):
         """Watch and edit the values of one pass; see trace.Trace.
@@ -218,6 +239,7 @@ class Model:
 
     def stream(self, text_or_ids, **options):
         """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        self._need_decoder()
         return generation.stream(self, self.main, self.ids(text_or_ids), **options)
 
     def chat(self, messages, **options):
@@ -250,7 +272,7 @@ class Model:
     def close(self):
         """Give the weights back. Arrays that view the file keep it open for themselves."""
         with self._lock:
-            self._session = None
+            self._session = self._embedder = None
             self.store = self.graph = None
             self.file.close()
 

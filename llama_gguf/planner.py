@@ -11,7 +11,7 @@ from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
 EXPERTS = ("experts", "experts_gated", "experts_sum")
-PRODUCTS = ("matmul", "gated_matmul", *EXPERTS)
+PRODUCTS = ("matmul", "gated_matmul", "heads_matmul", *EXPERTS)
 REST = 4  # tasks that a buffer rests after its last reader
 
 
@@ -100,7 +100,8 @@ class Planned:
                     room = max(room, scratch + self.experts_room(t, weight.tensor)[1] * 4)
         self.room = self.threads_room(room // 4)
         each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
-        self.query_room = self.threads_room(engine.UNIT_ROWS * each)
+        values = engine.PAGE_SIZE * (self.caches.widest_value() + PAD) if self.caches.shared() else 0
+        self.query_room = self.threads_room(engine.UNIT_ROWS * each + values)
         self.parts = self.split_room()
         for t in self.tasks:
             self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))
@@ -152,7 +153,10 @@ class Planned:
         elif t.kind in PRODUCTS:
             found |= self.product(t, found["raw"])
             found["n"] += self.experts_room(t, t.weight.tensor)
-        return found | {name: self.vector(v) for name, v in t.vectors.items()}
+        vectors = {name: self.vector(v) for name, v in t.vectors.items()}
+        if "b" in vectors:
+            vectors["b"] = vectors["b"], 0  # the same row for all
+        return found | vectors
 
     def vector(self, numbers):
         """Address of a vector: a weight's, or numbers that the graph made."""

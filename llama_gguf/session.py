@@ -36,11 +36,15 @@ class Session:
         s.step([5, 9], seqs=[0, 1])        # the next token of two sequences at once
     """
 
-    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None, batch=BATCH, turned_for=None):
-        """turned_for: positions for which frequencies are chosen, where they depend on that; None: n_ctx."""
+    def __init__(
+        self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None, batch=BATCH, turned_for=None, states=False
+    ):
+        """turned_for: positions for which frequencies are chosen, where they depend on that; None: n_ctx.
+        states: give what logits would be made of, instead of them; encoders do so always.
+        """
         self.model, self.layers = model, part_of(range(model.h.layers), layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
-        self.graph = model.trace_graph(self.layers, turned_for or n_ctx)
+        self.graph = model.trace_graph(self.layers, turned_for or n_ctx, states)
         if self.graph.most and n_ctx > self.graph.most:
             raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {self.graph.most} positions")
         if not self.graph.causal:

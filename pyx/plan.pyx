@@ -19,6 +19,7 @@ KINDS = {name: first + i for first, names in {  # the order of operations in tab
        "gated gated_matmul",
     20: "layer_norm position temper",
     40: "route gate_probs topk gate_weights experts experts_gated experts_sum swiglu_oai gate_shared",
+    68: "heads_part heads_join heads_matmul",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS

@@ -5,7 +5,7 @@ cdef enum:
     PAGE = 64            # positions of one page of the KV cache
     KEYS = 16            # keys of one interleaved tile inside a page
     BLOCK = 32           # columns that share one activation scale
-    MAX_HEAD = 512       # widest attention head
+    MAX_HEAD = 1024      # widest attention head
     ROOM = 32            # query rows (token, head) of one unit of attention
     SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
     SPAN = 128           # positions of one such part
@@ -47,7 +47,7 @@ cdef struct Matrix:      # a weight, (rows, cols)
 
 cdef struct Cache:       # keys and values of one layer; pages are shared by all sequences (layouts: cache.pxi)
     uint8_t* k               # (page, kv_head, PAGE / KEYS, one tile of keys)
-    uint8_t* v               # (page, kv_head, PAGE values)
+    uint8_t* v               # (page, kv_head, PAGE values); NULL: the first v_dim of a key are its value
     const int32_t* table     # (sequence, pages_per_seq): the page of each PAGE positions
     int pages_per_seq
     int heads

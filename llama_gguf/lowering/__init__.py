@@ -7,15 +7,19 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 from .acts import ACTS
 from .attention import Attention
 from .dense import Dense
+from .encoders import Encoders
 from .experts import Experts, fused_experts
 from .fusion import fused
+from .latent import Latent
 from .task import Task
 
-QUANTIZING = {"rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "swiglu_oai"}
-"""Kinds that can leave an 8-bit copy of what they make."""
+PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}  # whose inputs have as many terms as they ask for
+QUANTIZING = {  # can leave an 8-bit copy too
+    "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "heads_part", "swiglu_oai",
+}
 
 
-class Lowering(Attention, Dense, Experts):
+class Lowering(Attention, Dense, Encoders, Experts, Latent):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):
@@ -24,7 +28,7 @@ class Lowering(Attention, Dense, Experts):
         records = list(graph.records) if visible else fused_experts(fused(graph.records, store), store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
-            if r.kind in ("matmul", "gated_matmul"):
+            if r.kind in PRODUCTS:
                 self.terms[r.inputs[0].id] = max(self.terms.get(r.inputs[0].id, 1), r.attrs.get("terms", 1))
         for record in records:
             getattr(self, f"do_{record.kind}", self.do_plain)(record)

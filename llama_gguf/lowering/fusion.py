@@ -27,7 +27,7 @@ def fused(records, store):
                 take(r, "gated", (act.inputs[0], r.inputs[1]), act.attrs, act)
         elif r.kind == "add" and (product := single(r.inputs[1], "matmul", makers, readers)):
             take(r, "matmul", (product.inputs[0], r.inputs[0]), product.attrs, product)
-        elif r.kind == "attend" and (turned := single(r.inputs[1], "rope", makers, readers)):
+        elif r.kind == "attend" and len(r.inputs) == 3 and (turned := single(r.inputs[1], "rope", makers, readers)):
             (q, _, v), (k, angles) = r.inputs, turned.inputs
             take(r, "attend", (q, k, v, angles), r.attrs | turned.attrs | {"heads": r.attrs["heads"]}, turned)
     return [result.get(id(r), r) for r in records if id(r) not in gone]

@@ -26,11 +26,12 @@ def embed(w, x, h):
     return x * h.width**0.5
 
 
-def block(w, x, h, layer):
+def block(w, x, h, layer, causal=True):
     window = h.windows[layer]
     turn = replace(h.rope, base=h.local_base, scaling="none") if window else h.rope
     scale = (h.width / h.heads) ** -0.5 if h.shared_scale else None
-    a = attention(w, rms_norm(x, w.attn_norm), h, layer, window=window, turn=turn, scale=scale)
+    y = rms_norm(x, w.attn_norm)
+    a = attention(w, y, h, layer, window=window, turn=turn, scale=scale, causal=causal)
     x = x + rms_norm(a, w.post_attention_norm)
     return x + rms_norm(gated_mlp(w, rms_norm(x, w.ffn_norm), gelu), w.post_ffw_norm)
 

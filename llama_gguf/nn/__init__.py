@@ -6,16 +6,23 @@ Shapes are per token: a value `x` is `x.width` floats; heads stand side by side 
 from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, tanh, xielu
 from .attention import attend, attention, query_key_value, rope, temper
 from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
+from .encoders import first_row
 from .experts import moe, moe_or_mlp, swiglu_oai
+from .latent import heads_join, heads_matmul, heads_part, latent_attention
 
 __all__ = [
     "attend",
     "attention",
     "clamp",
+    "first_row",
     "gated_mlp",
     "gelu",
     "gelu_erf",
     "gelu_quick",
+    "heads_join",
+    "heads_matmul",
+    "heads_part",
+    "latent_attention",
     "layer_norm",
     "learned_positions",
     "mlp",

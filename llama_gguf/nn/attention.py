@@ -35,21 +35,21 @@ def attend(
     cap: scores become cap * tanh(score / cap). alibi: largest slope's exponent; scores fall by a head's slope with
     each position of distance (arXiv 2108.12409). sinks: a weight, one more score for each head that has no value
     (arXiv 2309.17453). causal False: later positions are seen too, and a window reaches half to either side. chunked:
-    windows do not slide but stand side by side, and no position is seen across their borders.
+    windows do not slide but stand side by side, and no position is seen across their borders. v None: the first
+    value_dim of a key are its value.
     """
     g = q.graph
     q.need_heads(h.heads, h.head_dim)
     k.need_heads(h.kv_heads, h.head_dim)
-    v.need_heads(h.kv_heads, h.value_dim)
-    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0))
+    if v is not None:
+        v.need_heads(h.kv_heads, h.value_dim)
+    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0, shared=v is None))
     if sinks is not None:
         sinks.vector(h.heads)
     g.causal = g.causal and causal
     return g.emit(
         "attend",
-        q,
-        k,
-        v,
+        *(x for x in (q, k, v) if x is not None),
         width=h.heads * h.value_dim,
         name=f"{g.scope}attn_z",
         layer=layer,

@@ -70,5 +70,6 @@ def output(w, x):
 
     Errors made here are not softened by anything after, and few rows pass: activations get 16 bits.
     """
+    x.graph.alias("states", x)
     head = w.output if "output" in w else w.token_embd
     return head.precise(x, "output")

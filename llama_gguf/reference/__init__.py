@@ -9,10 +9,11 @@ The same model files run here; only `emit` differs: it computes where a Graph re
 
 import numpy as np
 
-from ..graph import Act, Graph, Weights, trace
-from . import acts, attention, core, experts
+from ..forward import trace
+from ..graph import Act, Graph, Weights
+from . import acts, attention, core, encoders, experts, latent
 
-TWINS = vars(core) | vars(acts) | vars(attention) | vars(experts)
+TWINS = vars(core) | vars(acts) | vars(attention) | vars(encoders) | vars(experts) | vars(latent)
 
 
 class Reference(Graph):
@@ -25,10 +26,23 @@ class Reference(Graph):
 
     def logits(self, ids, layers=None, residual=None):
         """float32 (len(ids), n_vocab); with `layers` as in graph.trace, residuals in or out instead."""
+        return self._run(ids, layers, residual)
+
+    def states(self, ids):
+        """float32 (len(ids), width): what logits would be made of."""
+        return self._run(ids, states=True)
+
+    def _run(self, ids, layers=None, residual=None, states=False):
         self.ids, self.residual = np.asarray(ids), residual
         self.positions = np.arange(len(self.ids if residual is None else residual))
         self.names.clear(), self.shared.clear()
-        return trace(self, self.model.family, Weights(self, self.model.tensors), layers).value
+        return trace(self, self.model.family, Weights(self, self.model.tensors), layers, states).value
+
+    def rank(self, vector):
+        """The scores that a family's ranking head gives to a text's vector: float32 (scores,)."""
+        self.names.clear()
+        x = Act(self, -1, len(vector), value=vector[None])
+        return self.model.family.rank(Weights(self, self.model.tensors), x, self.h).value[0]
 
     def __getitem__(self, name):
         return self.names[name].value

@@ -24,12 +24,13 @@ def do_temper(g, r, x):
     return x * (1 + r.attrs["scale"] * np.log1p(steps))[:, None].astype(np.float32)
 
 
-def do_attend(g, r, q, k, v):
+def do_attend(g, r, q, k, v=None):
     """Scores, pattern and mix, under the names that a trace gives them too."""
     spec, heads, n = g.caches[r.attrs["layer"]], r.attrs["heads"], len(q)
     q = q.reshape(n, heads, spec.k_dim)
-    k = np.repeat(k.reshape(n, spec.heads, spec.k_dim), heads // spec.heads, 1)
-    v = np.repeat(v.reshape(n, spec.heads, spec.v_dim), heads // spec.heads, 1)
+    k = k.reshape(n, spec.heads, spec.k_dim)
+    v = k[..., : spec.v_dim] if spec.shared else v.reshape(n, spec.heads, spec.v_dim)
+    k, v = (np.repeat(x, heads // spec.heads, 1) for x in (k, v))
     back = g.positions[:, None] - g.positions[None]
     scores = bent(np.einsum("qhd,khd->hqk", q, k) * np.float32(r.attrs["scale"]), back, r.attrs)
     seen = visible(back, spec.window, r.attrs["causal"])

@@ -92,6 +92,7 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int run,
     cdef Softmax* soft = <Softmax*>(room + ROOM * c.v_pad)
     cdef Py_ssize_t page, next_page, key_bytes = KEYS * row_bytes(kind, c.k_dim)
     cdef Py_ssize_t value_bytes = KEYS * row_bytes(kind, c.v_pad)
+    cdef float* values = room + ROOM * (c.v_pad + 2 + PAGE + c.k_dim)   # where keys are values too
     for r in range(rows):
         soft[r].top, soft[r].sum = -1e30, 0
     memset(room, 0, rows * c.v_pad * sizeof(float))
@@ -100,7 +101,8 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int run,
         page = page_of(c, seq, at)
         keys = min(<int>PAGE, last - at)
         for j in range((keys + KEYS - 1) // KEYS):
-            fetch(values_at(c, page, head) + j * value_bytes, value_bytes)
+            if c.v != NULL:
+                fetch(values_at(c, page, head) + j * value_bytes, value_bytes)
             scores(kind, rows, q, keys_at(c, page, head, j * KEYS), c.k_dim, s + j * KEYS)
         if at + PAGE < last:
             next_page = page_of(c, seq, at + PAGE)
@@ -111,7 +113,12 @@ cdef inline void attend_pages(int kind, const Op* op, const Step* step, int run,
                 bend(op, s + r * PAGE, first_head + r % heads, at, pos)
             soften(s + r * PAGE, max(first, first_seen(op, pos)) - at, min(last, last_seen(op, step, run, pos)) - at,
                    scale, c.v_pad, &soft[r], room + r * c.v_pad)
-        mix(kind, rows, s, values_at(c, page, head), c.v_pad, keys, room)
+        if c.v != NULL:
+            mix(kind, rows, s, values_at(c, page, head), c.v_pad, keys, room)
+        else:
+            turn_keys(kind, keys_at(c, page, head, 0), key_bytes, c.v_dim, c.v_pad + KEYS, (keys + KEYS - 1) // KEYS,
+                      values)
+            mix_rows(rows, s, values, c.v_pad + KEYS, keys, room, c.v_pad)
         at += PAGE
 
 
@@ -141,7 +148,7 @@ cdef inline void find_queries(const Op* op, int t0, int rows, int first_head, in
         q[r] = op.a + (t0 + r // heads) * op.a_stride + (first_head + r % heads) * c.k_dim
         if quantized(c.kind):
             memcpy(copy, q[r], c.k_dim * sizeof(float))
-            hadamard(copy, c.k_dim, KEY_GROUP, True)
+            hadamard(copy, c.k_dim, key_group(c), True)
             q[r] = copy
             copy += c.k_dim
 
@@ -222,7 +229,7 @@ cdef inline void attend_whole(const Op* op, const Step* step, int tid, int team,
                         for j in range(c.v_dim):
                             y[j] = room[i * c.v_pad + j] / soft[i].sum
                         if quantized(c.kind):
-                            hadamard(y, c.v_dim, VALUE_GROUP, True)
+                            hadamard(y, c.v_dim, value_group(c), True)
                     g += ROOM
             t += n
 
@@ -270,6 +277,6 @@ cdef void op_merge(const Op* op, const Step* step, int tid, int team) noexcept n
             for i in range(c.v_dim):
                 y[i] /= sum
             if quantized(c.kind):
-                hadamard(y, c.v_dim, VALUE_GROUP, True)
+                hadamard(y, c.v_dim, value_group(c), True)
         if op.q != NULL:
             leave_copy(op, op.dst + t * op.dst_stride, t, 0, op.width // BLOCK)

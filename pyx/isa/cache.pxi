@@ -14,7 +14,7 @@
 from llama_gguf.engine.blocks cimport TYPE_F16, TYPE_F32, TYPE_Q4_0, TYPE_Q8_0
 
 cdef enum:
-    KEY_GROUP = MAX_HEAD    # dimensions that H mixes at most
+    KEY_GROUP = 512         # dimensions that H mixes at most
     VALUE_GROUP = 64
 
 
@@ -29,6 +29,15 @@ cdef inline Py_ssize_t row_bytes(int kind, int dim) noexcept nogil:
     return dim * (4 if kind == TYPE_F32 else 2)
 
 
+cdef inline int key_group(const Cache* c) noexcept nogil:
+    """Dimensions of a key that H mixes at most; where values are part of the keys, none of them mixes with others."""
+    return min(<int>KEY_GROUP, c.v_dim & -c.v_dim) if c.v == NULL else KEY_GROUP
+
+
+cdef inline int value_group(const Cache* c) noexcept nogil:
+    return min(<int>KEY_GROUP, c.k_dim & -c.k_dim) if c.v == NULL else VALUE_GROUP
+
+
 cdef inline Py_ssize_t page_of(const Cache* c, int seq, int position) noexcept nogil:
     return c.table[<Py_ssize_t>seq * c.pages_per_seq + position // PAGE % c.pages_per_seq]
 
@@ -39,7 +48,7 @@ cdef inline uint8_t* keys_at(const Cache* c, Py_ssize_t page, int head, int slot
 
 
 cdef inline uint8_t* values_at(const Cache* c, Py_ssize_t page, int head) noexcept nogil:
-    return c.v + (page * c.heads + head) * PAGE * row_bytes(c.kind, c.v_pad)
+    return NULL if c.v == NULL else c.v + (page * c.heads + head) * PAGE * row_bytes(c.kind, c.v_pad)
 
 
 cdef inline void hadamard(float* x, int dim, int most, bint back) noexcept nogil:
@@ -114,17 +123,17 @@ cdef inline float codes_of_4_bits(const float* x, int8_t* code) noexcept nogil:
     return d
 
 
-cdef inline void store_blocks(int kind, bint keys, float* x, int dim, int slot, uint8_t* p) noexcept nogil:
+cdef inline void store_blocks(int kind, bint keys, int group, float* x, int dim, int slot, uint8_t* p) noexcept nogil:
     """One position's keys into the tile p, or its values into the page p. x has room for whole blocks."""
     cdef int8_t code[BLOCK]
     cdef uint16_t half[LANES]
     cdef float d
-    cdef int b, i, many = KEYS if keys else PAGE, at = slot % KEYS if keys else slot, group = 2 * LANES
+    cdef int b, i, many = KEYS if keys else PAGE, at = slot % KEYS if keys else slot, pair = 2 * LANES
     cdef int step = KEYS if keys else 1                 # from one byte of codes to the next
     cdef uint8_t* codes
     for i in range(dim, (dim + BLOCK - 1) // BLOCK * BLOCK):
         x[i] = 0
-    hadamard(x, dim, KEY_GROUP if keys else VALUE_GROUP, False)
+    hadamard(x, dim, group, False)
     for b in range((dim + BLOCK - 1) // BLOCK):
         if kind == TYPE_Q8_0:
             d = codes_of_8_bits(x + b * BLOCK, code)
@@ -141,8 +150,8 @@ cdef inline void store_blocks(int kind, bint keys, float* x, int dim, int slot, 
                 codes[i * step] = <uint8_t>((code[2 * i] & 15) | (code[2 * i + 1] & 15) << 4)
         else:
             for i in range(BLOCK // 2):
-                codes[i] = <uint8_t>((code[i // LANES * group + i % LANES] & 15)
-                                     | (code[i // LANES * group + LANES + i % LANES] & 15) << 4)
+                codes[i] = <uint8_t>((code[i // LANES * pair + i % LANES] & 15)
+                                     | (code[i // LANES * pair + LANES + i % LANES] & 15) << 4)
         p += many * row_bytes(kind, BLOCK)
 
 
@@ -192,9 +201,11 @@ cdef void op_store(const Op* op, const Step* step, int tid, int team) noexcept n
             key = x
         if quantized(cache.kind):
             memmove(x, key, cache.k_dim * sizeof(float))
-            store_blocks(cache.kind, True, x, cache.k_dim, slot, k)
-            memcpy(x, value, cache.v_dim * sizeof(float))
-            store_blocks(cache.kind, False, x, cache.v_dim, slot, v)
+            store_blocks(cache.kind, True, key_group(cache), x, cache.k_dim, slot, k)
+            if v != NULL:
+                memcpy(x, value, cache.v_dim * sizeof(float))
+                store_blocks(cache.kind, False, value_group(cache), x, cache.v_dim, slot, v)
         else:
             store_floats(cache.kind, key, cache.k_dim, KEYS, k + slot % KEYS * size)
-            store_floats(cache.kind, value, cache.v_dim, 1, v + slot * cache.v_pad * size)
+            if v != NULL:
+                store_floats(cache.kind, value, cache.v_dim, 1, v + slot * cache.v_pad * size)

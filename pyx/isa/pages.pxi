@@ -166,3 +166,57 @@ cdef inline void mix(int kind, int rows, const float* s, const uint8_t* v, int p
         else:
             mix_columns(kind, 1, rows, weights, p, step, keys, out + d, pad)
             d += LANES
+
+
+cdef inline vf scaled_key(int kind, const uint8_t* k, int d, int i) noexcept nogil:
+    """Dimension d of the i-th LANES keys of a tile, as numbers."""
+    if quantized(kind):
+        k += d // BLOCK * KEYS * row_bytes(kind, BLOCK)
+        d %= BLOCK
+        return vf_mul(vf_load_half(k + 2 * i * LANES), load_key(kind, k + 2 * KEYS, d - d % 2, d % 2, i))
+    return load_key(kind, k, d - d % 2, d % 2, i)
+
+
+cdef inline void mix_keys(int kind, const float* s, const uint8_t* k, Py_ssize_t tile, int dim, int keys,
+                          float* out) noexcept nogil:
+    """out += one row of weights times the first `dim` of the keys of a page, in tiles of so many bytes.
+
+    Weights behind `keys` are zeros.
+    """
+    cdef int d, i, j
+    cdef vf sum
+    for d in range(dim):
+        sum = vf_zero()
+        for j in range((keys + KEYS - 1) // KEYS):
+            for i in range(KEYS // LANES):
+                sum = vf_fma(scaled_key(kind, k + j * tile, d, i), vf_load(s + j * KEYS + i * LANES), sum)
+        out[d] += vf_sum(sum)
+
+
+cdef inline void turn_keys(int kind, const uint8_t* k, Py_ssize_t tile, int dim, int step, int tiles,
+                           float* out) noexcept nogil:
+    """The first `dim` of the keys of a page as rows `step` apart, for all queries that read them as values."""
+    cdef float lane[LANES]
+    cdef int d, i, j, l
+    cdef float* row
+    for j in range(tiles):
+        for d in range(dim):
+            for i in range(KEYS // LANES):
+                vf_store(lane, scaled_key(kind, k, d, i))
+                row = out + (j * KEYS + i * LANES) * step + d
+                for l in range(LANES):
+                    row[l * step] = lane[l]
+        k += tile
+
+
+cdef inline void mix_rows(int rows, const float* s, const float* v, int step, int keys, float* out,
+                          int pad) noexcept nogil:
+    """out += weights s (rows, PAGE) times values of `pad` floats, `step` apart."""
+    cdef int d = 0
+    while d < pad:
+        if d + 2 * LANES <= pad:
+            mix_columns(TYPE_F32, 2, rows, s, <const uint8_t*>(v + d), step * 4, keys, out + d, pad)
+            d += 2 * LANES
+        else:
+            mix_columns(TYPE_F32, 1, rows, s, <const uint8_t*>(v + d), step * 4, keys, out + d, pad)
+            d += LANES

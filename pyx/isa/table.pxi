@@ -70,6 +70,7 @@ def kernels():
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
         add_dense()
+        add_latent(o)
         add_experts()
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer

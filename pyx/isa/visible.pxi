@@ -19,7 +19,7 @@ cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept 
         y = op.dst + t * op.dst_stride + <Py_ssize_t>h * capacity
         if quantized(c.kind):
             memcpy(query, q[0], c.k_dim * sizeof(float))
-            hadamard(query, c.k_dim, KEY_GROUP, True)
+            hadamard(query, c.k_dim, key_group(c), True)
             q[0] = query
         at, start = 0, first_seen(op, step.position[t])
         end = last_seen(op, step, run, step.position[t])
@@ -65,11 +65,23 @@ cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept
             y[i] = <float>(y[i] / sum)
 
 
+cdef inline void mix_page_keys(const Cache* c, const float* s, const uint8_t* k, int keys, float* out) noexcept nogil:
+    cdef Py_ssize_t tile = KEYS * row_bytes(c.kind, c.k_dim)
+    if c.kind == TYPE_F16:
+        mix_keys(TYPE_F16, s, k, tile, c.v_dim, keys, out)
+    elif c.kind == TYPE_F32:
+        mix_keys(TYPE_F32, s, k, tile, c.v_dim, keys, out)
+    elif c.kind == TYPE_Q8_0:
+        mix_keys(TYPE_Q8_0, s, k, tile, c.v_dim, keys, out)
+    else:
+        mix_keys(TYPE_Q4_0, s, k, tile, c.v_dim, keys, out)
+
+
 cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, capacity, window, both ways?. Weighted sums of values; dst rows are (heads, value_dim)."""
     cdef const Cache* c = op.cache
     cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i, keys, end
-    cdef Py_ssize_t lo, hi, u
+    cdef Py_ssize_t lo, hi, u, page
     cdef const float* x
     cdef const uint8_t* v
     cdef float out[MAX_HEAD + KEYS]
@@ -82,9 +94,12 @@ cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nog
         memset(out, 0, sizeof(out))
         at, end = 0, last_seen(op, step, run, step.position[t])
         while at < end:
-            v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
+            page = page_of(c, step.run_seq[run], at)
             keys = min(<int>PAGE, end - at)
-            if c.kind == TYPE_F16:
+            v = values_at(c, page, h // group)
+            if c.v == NULL:
+                mix_page_keys(c, x + at, keys_at(c, page, h // group, 0), keys, out)
+            elif c.kind == TYPE_F16:
                 mix(TYPE_F16, 1, x + at, v, c.v_pad, keys, out)
             elif c.kind == TYPE_F32:
                 mix(TYPE_F32, 1, x + at, v, c.v_pad, keys, out)
@@ -94,6 +109,6 @@ cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nog
                 mix(TYPE_Q4_0, 1, x + at, v, c.v_pad, keys, out)
             at += PAGE
         if quantized(c.kind):
-            hadamard(out, c.v_dim, VALUE_GROUP, True)
+            hadamard(out, c.v_dim, value_group(c), True)
         for i in range(c.v_dim):
             op.dst[t * op.dst_stride + h * c.v_dim + i] = out[i]

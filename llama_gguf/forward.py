@@ -1,0 +1,51 @@
+"""A whole forward pass: embedding, blocks, head, in the order that all models share."""
+
+from .graph import wrong
+
+
+def trace(graph, module, weights, layers=None, states=False):
+    """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
+
+    A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
+    gives residuals instead of logits. `states`: end with what logits would be made of, as encoders always do.
+    """
+    h = graph.h
+    layers = range(h.layers) if layers is None else layers
+    if layers.start == 0:
+        x = embedded(graph, module, weights)
+    else:
+        x = graph.emit("input", width=h.width, name="residual_in")
+    for layer in layers:
+        x = block(graph, module, weights.layer(layer), x, layer)
+    if layers.stop < h.layers:
+        return graph.emit("copy", x, width=h.width, name="residual_out")
+    x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
+    encoder = getattr(module, "ENCODER", False)
+    logits = module.head(weights, x, h)
+    if encoder:
+        graph.alias("states", logits)
+        graph.ranks = hasattr(module, "rank") and module.rank(weights, logits, h) is not None
+    if encoder or states:
+        return graph.end("states")
+    rows = weights.token_embd.matrix("embedding")[0]
+    if logits.width != rows:
+        raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")
+    graph.alias("logits", logits)
+    return logits
+
+
+def embedded(graph, module, weights):
+    table, width = weights.token_embd, graph.h.width
+    table.table(width)
+    x = graph.emit("embed", width=width, name="token_embd", weight=table)
+    return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
+
+
+def block(graph, module, w, x, layer):
+    """One layer; the residual stream and what is added to it get their standard names."""
+    graph.scope, graph.stream = f"blk.{layer}.", {x.id}
+    graph.alias(f"{graph.scope}resid_pre", x)
+    out = module.block(w, x, graph.h, layer)
+    graph.alias(f"{graph.scope}resid_post", out)
+    graph.scope, graph.stream = "", set()
+    return out
