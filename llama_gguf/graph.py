@@ -116,6 +116,12 @@ class Weights:
             raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
 
+    def __getitem__(self, name):
+        """A tensor by its name: as in w.name or, where the file has no such weight, as it stands there: "ssm_dt.bias"."""
+        if name in self or (tensor := self._take(self._prefix + name)) is None:
+            return self.__getattr__(name)
+        return Weight(self._graph, self._prefix + name, tensor)
+
     def _take(self, name):
         tensor = self._tensors.get(name)
         if tensor is not None:
@@ -151,14 +157,22 @@ class CacheSpec:
     window: int = 0  # 0: every position
 
 
+@dataclass(frozen=True)
+class StateSpec:
+    """What one layer keeps of a whole sequence: float32 numbers that each of its tokens changes, zero before the first."""
+
+    size: int
+
+
 @dataclass
 class Graph:
-    """The records of a forward pass, the names of its values, and the caches its layers ask for."""
+    """The records of a forward pass, the names of its values, and the caches and states its layers ask for."""
 
     h: object
     records: list = field(default_factory=list)
     names: dict = field(default_factory=dict)
     caches: dict = field(default_factory=dict)
+    states: dict = field(default_factory=dict)
     shared: dict = field(default_factory=dict)  # values made once and read by many layers
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
@@ -201,6 +215,9 @@ class Graph:
 
     def cache(self, layer, spec):
         self.caches[layer] = spec
+
+    def state(self, key, spec):
+        self.states[key] = spec
 
 
 def caller():
@@ -249,7 +266,7 @@ def block(graph, module, w, x, layer):
     """One layer; the residual stream and what is added to it get their standard names."""
     graph.scope, graph.stream = f"blk.{layer}.", {x.id}
     graph.alias(f"{graph.scope}resid_pre", x)
-    out = module.block(w, x, graph.h, layer)
+    out = module.block(w, x, graph.h.layer(layer), layer)
     graph.alias(f"{graph.scope}resid_post", out)
     graph.scope, graph.stream = "", set()
     return out

@@ -71,9 +71,10 @@ class Model:
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
-        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type)
+        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states)
         if n_ctx:
-            self.n_ctx = whole("n_ctx", n_ctx, 1, memory.most_positions(self.graph.caches, self.kv_type))
+            most = memory.most_positions(self.graph.caches, self.kv_type, self.graph.states)
+            self.n_ctx = whole("n_ctx", n_ctx, 1, most)
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -93,7 +94,8 @@ class Model:
 
     def _refuse_unread(self, weights):
         """A tensor that the graph does not read belongs to a structure that no model file states."""
-        unread = [n for n in weights.unused() if n not in IGNORED]
+        skipped = tuple(f"blk.{self.h.layers + i}." for i in range(self.h.skipped))
+        unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
         if unread:
             more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
             raise ModelError(

@@ -40,7 +40,7 @@ class Session:
         self.model, self.layers = model, part_of(range(model.h.layers), layers)
         self.graph = model.trace_graph(self.layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
-        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch)
+        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch, self.graph.states)
         self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()
         self.tokens = [[] for _ in range(n_seq)]
@@ -77,7 +77,7 @@ class Session:
                 self.truncate(s, 0)
 
     def truncate(self, seq, n):
-        """Keep the first n positions of a sequence; they run again if layers with windows have forgotten them."""
+        """Keep the first n positions of a sequence; they run again if windows or states have gone past them."""
         with self.lock:
             self.check_seqs([seq])
             n = max(0, min(n, self.cache.lengths[seq]))
@@ -85,7 +85,7 @@ class Session:
             if self.roll_back(seq, n) == n:
                 return
             if self.layers.start:
-                raise ModelError(f"layers with windows have forgotten position {n}; the sequence is empty now")
+                raise ModelError(f"layers with windows or states cannot go back to {n}; the sequence is empty now")
             self.forward(before, seq)
 
     def roll_back(self, seq, n):
@@ -160,6 +160,7 @@ class Session:
 
     def _step(self, ids, seqs, wanted, out):
         args = self.prepare(self.planned, ids, seqs, wanted)
+        self.cache.absorb(set(seqs))
         self.planned.plan.run(*args[:3], out, args[3])
         if not self._finite and len(out):
             self.check_finite(out)
