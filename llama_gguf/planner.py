@@ -131,6 +131,7 @@ class Planned:
         """The keyword arguments of Plan.add that depend on the kind."""
         found = {name: self.buffer(key) for name, key in t.sources.items()}
         found |= {"dst": self.buffer(t.dst), "q": self.buffer(t.q)}
+        found |= {name: self.store.vector(*given) for name, given in t.vectors.items()}
         found["n"] = tuple(self.parts[1] if x is None else x for x in t.n)
         if t.layer is not None:
             found["cache"] = self.cache_ids[t.layer]
@@ -144,6 +145,8 @@ class Planned:
             found |= self.store.table(t.weight.tensor)
         elif t.kind == "rms_norm":
             found["gain"] = self.store.vector(t.weight.tensor) if t.weight else 0
+        elif t.state:
+            found["scratch"] = self.caches.state(t.state)
         elif t.kind in ("matmul", "gated_matmul"):
             found |= self.product(t, found["raw"])
         return found

@@ -5,14 +5,17 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 """
 
 from .fusion import fused
+from .states import StateTasks
 from .task import Task
 
-ACTS = {"silu": 0, "gelu": 1}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale"}  # can leave an 8-bit copy too
+ACTS = {"silu": 0, "gelu": 1, "sigmoid": 2}
+QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "conv"}  # can leave an 8-bit copy too
 
 
-class Lowering:
+class Lowering(StateTasks):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
+
+    acts = ACTS
 
     def __init__(self, graph, store, visible=False, keys=0):
         self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
@@ -58,7 +61,9 @@ class Lowering:
         self.add(self.task(r, weight=r.attrs["weight"]))
 
     def do_rms_norm(self, r):
-        self.add(self.task(r, n=(r.attrs["heads"],), f=(self.graph.h.eps,), weight=r.attrs["gain"]))
+        heads = r.attrs["heads"]
+        apart = r.out.width // heads if r.attrs.get("apart") else 0
+        self.add(self.task(r, n=(heads, apart), f=(self.graph.h.eps,), weight=r.attrs["gain"]))
 
     def do_scale(self, r):
         self.add(self.task(r, f=(r.attrs["by"],)))

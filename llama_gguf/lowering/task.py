@@ -18,6 +18,8 @@ class Task:
     other: object = None  # Weight of up, where `weight` is gate
     layer: int = None  # whose cache it uses
     writes_cache: bool = False
+    state: str | None = None  # of each sequence, that it reads and changes
+    vectors: dict = field(default_factory=dict)  # gain, bias: (tensor, layout) for a kernel of its own shape
     terms: int = 1  # 8-bit rows for one row of activations, made or read
     frequencies: object = None
     where: str = ""

@@ -4,5 +4,24 @@ Shapes are per token: a value `x` is `x.width` floats; heads stand side by side 
 """
 
 from .core import attend, attention, gated_mlp, gelu, output, rms_norm, rope, silu
+from .states import (
+    conv,
+    delta_net,
+    delta_rule,
+    group_norm,
+    l2_norm,
+    mamba,
+    mamba2,
+    scan,
+    short_conv,
+    sigmoid,
+    softplus,
+    split,
+    unit_norm,
+)
 
-__all__ = ["attend", "attention", "gated_mlp", "gelu", "output", "rms_norm", "rope", "silu"]
+__all__ = [
+    "attend", "attention", "gated_mlp", "gelu", "output", "rms_norm", "rope", "silu",
+    "conv", "delta_net", "delta_rule", "group_norm", "l2_norm", "mamba", "mamba2", "scan", "short_conv", "sigmoid",
+    "softplus", "split", "unit_norm",
+]

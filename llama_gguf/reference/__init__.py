@@ -10,9 +10,9 @@ The same model files run here; only `emit` differs: it computes where a Graph re
 import numpy as np
 
 from ..graph import Act, Graph, Weights, trace
-from . import core
+from . import core, states
 
-TWINS = vars(core)
+TWINS = vars(core) | vars(states)
 
 
 class Reference(Graph):

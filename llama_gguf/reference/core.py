@@ -28,7 +28,10 @@ def do_matmul(g, r, x):
 def do_rms_norm(g, r, x):
     heads = x.reshape(len(x), r.attrs["heads"], -1)
     normed = heads / np.sqrt(np.mean(heads * heads, -1, keepdims=True) + np.float32(g.h.eps))
-    return (normed * g.number(r.attrs["gain"].tensor)).reshape(x.shape)
+    if r.attrs["gain"] is None:
+        return normed.reshape(x.shape)
+    gain = g.number(r.attrs["gain"].tensor)
+    return (normed * (gain.reshape(normed.shape[1:]) if r.attrs.get("apart") else gain)).reshape(x.shape)
 
 
 def do_add(g, r, a, b):
@@ -46,6 +49,8 @@ def do_scale(g, r, a):
 def do_act(g, r, x):
     if r.attrs["fn"] == "silu":
         return x / (1 + np.exp(-x))
+    if r.attrs["fn"] == "sigmoid":
+        return 1 / (1 + np.exp(-x))
     return 0.5 * x * (1 + np.tanh(np.float32(0.7978845608) * (x + np.float32(0.044715) * x**3)))
 
 

@@ -31,6 +31,10 @@ cdef inline vf vsilu(vf x) noexcept nogil:
     return vf_div(x, vf_add(vf_set1(1.0), vexp(vf_sub(vf_zero(), x))))
 
 
+cdef inline vf vsigmoid(vf x) noexcept nogil:
+    return vf_div(vf_set1(1.0), vf_add(vf_set1(1.0), vexp(vf_sub(vf_zero(), x))))
+
+
 cdef inline vf vtanh(vf x) noexcept nogil:
     """1 - 2 / (e**2x + 1)"""
     cdef vf e = vexp(vf_add(x, x))
@@ -148,7 +152,7 @@ cdef inline void rms_row(const float* x, const float* gain, float* y, int n, flo
 
 
 cdef void op_rms_norm(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads (each head is normed alone); f: eps."""
+    """n: heads (each head is normed alone), gains from head to head (0: all have the same); f: eps."""
     cdef int heads = op.n[0], size = op.width // op.n[0], h
     cdef Py_ssize_t lo, hi, t
     cdef float* y
@@ -156,13 +160,13 @@ cdef void op_rms_norm(const Op* op, const Step* step, int tid, int team) noexcep
     for t in range(lo, hi):
         y = op.dst + t * op.dst_stride
         for h in range(heads):
-            rms_row(op.a + t * op.a_stride + h * size, op.gain, y + h * size, size, op.f[0])
+            rms_row(op.a + t * op.a_stride + h * size, op.gain + h * op.n[1], y + h * size, size, op.f[0])
         if op.q != NULL:
             leave_copy(op, y, t, 0, op.width // BLOCK)
 
 
 cdef inline vf activate(int kind, vf x) noexcept nogil:
-    return vsilu(x) if kind == 0 else vgelu(x)
+    return vsilu(x) if kind == 0 else vgelu(x) if kind == 1 else vsigmoid(x)
 
 
 cdef enum:

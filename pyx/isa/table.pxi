@@ -58,6 +58,7 @@ def kernels():
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
+        add_states(operations)
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer
         table.abi = abi_size()
