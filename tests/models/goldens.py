@@ -1,6 +1,7 @@
 """Goldens: tiny models, and the logits that transformers and llama.cpp give for them.
 
-`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself.
+`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself. Files made by
+random_models.py have only the latter.
 """
 
 from functools import cache
@@ -12,7 +13,11 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
-GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3")
+GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3") + (
+    "mamba", "lfm2", "mamba2", "granitehybrid", "qwen35",
+)
+PEERS = ("transformers", "llama_cpp")
+RANDOM = ("mamba2", "granitehybrid", "qwen35")
 
 
 def path(name):
@@ -21,9 +26,9 @@ def path(name):
 
 @cache
 def golden(name):
-    """(token ids, {"transformers": logits, "llama_cpp": logits})"""
+    """(token ids, {"transformers": logits, "llama_cpp": logits}): those that there are"""
     arrays = np.load(FOLDER / name / "golden.npz")
-    return arrays["tokens"].tolist(), {k: arrays[k] for k in ("transformers", "llama_cpp")}
+    return arrays["tokens"].tolist(), {k: arrays[k] for k in PEERS if k in arrays}
 
 
 def exact(name, **options):
