@@ -117,7 +117,7 @@ class Weights:
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
 
     def __getitem__(self, name):
-        """A tensor by its name: as in w.name or, where the file has no such weight, as it stands there: "ssm_dt.bias"."""
+        """`w["ssm_dt"]` is w.ssm_dt or, where the file has no such weight, what it has by that very name."""
         if name in self or (tensor := self._take(self._prefix + name)) is None:
             return self.__getattr__(name)
         return Weight(self._graph, self._prefix + name, tensor)
@@ -159,7 +159,7 @@ class CacheSpec:
 
 @dataclass(frozen=True)
 class StateSpec:
-    """What one layer keeps of a whole sequence: float32 numbers that each of its tokens changes, zero before the first."""
+    """What one layer keeps of a whole sequence: numbers (float32) that each token changes, zero before the first."""
 
     size: int
 

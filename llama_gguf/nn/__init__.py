@@ -21,7 +21,25 @@ from .states import (
 )
 
 __all__ = [
-    "attend", "attention", "gated_mlp", "gelu", "output", "rms_norm", "rope", "silu",
-    "conv", "delta_net", "delta_rule", "group_norm", "l2_norm", "mamba", "mamba2", "scan", "short_conv", "sigmoid",
-    "softplus", "split", "unit_norm",
+    "attend",
+    "attention",
+    "conv",
+    "delta_net",
+    "delta_rule",
+    "gated_mlp",
+    "gelu",
+    "group_norm",
+    "l2_norm",
+    "mamba",
+    "mamba2",
+    "output",
+    "rms_norm",
+    "rope",
+    "scan",
+    "short_conv",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "split",
+    "unit_norm",
 ]

@@ -13,7 +13,8 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
-GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3") + (
+GOLDENS = (
+    "llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3",
     "mamba", "lfm2", "mamba2", "granitehybrid", "qwen35",
 )
 PEERS = ("transformers", "llama_cpp")

@@ -146,7 +146,8 @@ def qwen35(path):
         m.norm(f"blk.3.nextn.{name}", WIDTH)
     turns = {"rope.dimension_count": 8, "rope.dimension_sections": ints(2, 1, 1, 0), "rope.freq_base": 1e6}
     heads = {"attention.head_count_kv": KV_HEADS, "attention.key_length": HEAD, "attention.value_length": HEAD}
-    m.write(path, "qwen35", ssm(s) | turns | heads | {"nextn_predict_layers": 1, "full_attention_interval": 3}, layers=4)
+    order = {"nextn_predict_layers": 1, "full_attention_interval": 3}
+    m.write(path, "qwen35", ssm(s) | turns | heads | order, layers=4)
 
 
 MODELS = {f.__name__: f for f in (mamba2, granitehybrid, qwen35)}
