@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ModelError
+from .gguf.rows import TensorRows
 
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
@@ -79,6 +80,28 @@ class Weight:
         need(self.tensor, role, self.tensor.shape)
         return self.tensor.shape
 
+    @property
+    def rows(self):
+        return self.matrix("matmul")[0]
+
+    @property
+    def cols(self):
+        return self.matrix("matmul")[1]
+
+    def table(self, width):
+        """How many rows of `width` values this table has, or ModelError."""
+        rows = self.matrix("embedding")[0]
+        need(self.tensor, "embedding", (rows, width))
+        if self.bias is not None:
+            raise wrong(self.bias.name, "is not part of an embedding; the file is some other structure")
+        return rows
+
+    def norm(self, shape):
+        """Check that this is the gain of a norm, of this shape, with or without a bias for each head."""
+        need(self.tensor, "norm", shape)
+        if self.bias is not None:
+            need(self.bias, "bias", shape[-1:])
+
     def vector(self, size):
         """Check that this is a vector of `size` values and has no bias."""
         need(self.tensor, "norm", (size,))
@@ -121,6 +144,23 @@ class Weights:
         if name in self or (tensor := self._take(self._prefix + name)) is None:
             return self.__getattr__(name)
         return Weight(self._graph, self._prefix + name, tensor)
+
+    def parts(self, key, **sizes):
+        """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does
+        not give one has its own, if there is such.
+        """
+        whole, at = getattr(self, key), 0
+        if whole.rows != sum(sizes.values()):
+            wanted = " + ".join(f"{n} ({name})" for name, n in sizes.items())
+            raise wrong(whole.tensor.name, f"has {whole.rows} rows, but {wanted} are expected")
+        if whole.bias is not None:
+            need(whole.bias, "bias", (whole.rows,))
+        for name, n in sizes.items():
+            rows = TensorRows(whole.tensor, at, at + n)
+            bias = self._take(f"{self._prefix}{name}.bias") if name != key else None
+            bias = bias if whole.bias is None else TensorRows(whole.bias, at, at + n)
+            yield Weight(self._graph, self._prefix + name, rows, bias)
+            at += n
 
     def _take(self, name):
         tensor = self._tensors.get(name)
@@ -169,6 +209,9 @@ class Graph:
     """The records of a forward pass, the names of its values, and the caches and states its layers ask for."""
 
     h: object
+    n_ctx: int | None = None  # positions that a session has room for: some frequencies depend on it
+    most: int | None = None  # positions that there are, if they are learned
+    causal: bool = True  # no query sees a later position
     records: list = field(default_factory=list)
     names: dict = field(default_factory=dict)
     caches: dict = field(default_factory=dict)
@@ -255,9 +298,7 @@ def trace(graph, module, weights, layers=None):
 
 def embedded(graph, module, weights):
     table, width = weights.token_embd, graph.h.width
-    need(table.tensor, "embedding", (table.matrix("embedding")[0], width))
-    if table.bias is not None:
-        raise wrong(table.bias.name, "is not part of an embedding; the file is some other structure")
+    table.table(width)
     x = graph.emit("embed", width=width, name="token_embd", weight=table)
     return module.embed(weights, x, graph.h) if hasattr(module, "embed") else x
 

@@ -1,64 +1,14 @@
 """Hyperparameters: what the metadata says about the shape of a model, checked before any tensor is touched."""
 
-import math
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
-import numpy as np
-
-from .errors import ModelError
+from .rope import Rope
+from .rope import read as read_rope
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 STATE = 1 << 16
 """More than any model has."""
-
-
-@dataclass(frozen=True)
-class Rope:
-    """Rotary positions: `kind` "norm" (pairs 2i, 2i + 1) or "neox" (pairs i, i + dim / 2), over the first `dim`."""
-
-    kind: str
-    dim: int
-    base: float
-    scaling: str = "none"
-    factor: float = 1.0
-    original_context: int = 0
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
-    attention_factor: float = 1.0
-    log_multiplier: float = 0.0
-    divisors: tuple | None = None  # of each frequency (rope_freqs.weight), as Llama 3.1 has them
-
-    def frequencies(self):
-        """Radians per position of each pair: float64 (dim / 2,)."""
-        plain = self.base ** (-np.arange(self.dim // 2) * 2.0 / self.dim)
-        if self.divisors is not None:
-            plain = plain / np.asarray(self.divisors)
-        if self.scaling == "none":
-            return plain
-        if self.scaling == "yarn":
-            keep = 1 - self._ramp()
-            return plain / self.factor * (1 - keep) + plain * keep
-        return plain / self.factor
-
-    def _ramp(self):
-        """YaRN (arXiv 2309.00071): 0 keeps a pair's frequency, 1 stretches it."""
-        def pair_of(turns):  # the pair that turns so often within the original context
-            return self.dim * math.log(self.original_context / (turns * 2 * math.pi)) / (2 * math.log(self.base))
-
-        low = max(0, math.floor(pair_of(self.beta_fast)))
-        high = min(self.dim - 1, math.ceil(pair_of(self.beta_slow)))
-        return np.clip((np.arange(self.dim // 2) - low) / max(0.001, high - low), 0, 1)
-
-    @property
-    def magnitude(self):
-        """Factor of rotated values: YaRN sharpens attention by a little."""
-        if self.scaling != "yarn" or self.factor <= 1:
-            return self.attention_factor
-        sharpened = 0.1 * math.log(self.factor) + 1
-        if self.log_multiplier:
-            sharpened /= 0.1 * self.log_multiplier * math.log(self.factor) + 1
-        return self.attention_factor * sharpened
 
 
 @dataclass
@@ -66,7 +16,7 @@ class HParams:
     """Names are the field's; `extra` holds what only some families have, reached as attributes too.
 
     Heads and the width of the feed-forward network may differ from layer to layer: `layer(i)` has those of layer i,
-    the whole has the largest. Layers from `layers` on, `skipped` of them, guess tokens ahead and do not run.
+    the whole has the largest.
     """
 
     arch: str
@@ -78,10 +28,11 @@ class HParams:
     head_dim: int
     value_dim: int
     attention_scale: float
-    eps: float
+    eps: float  # of RMS norms
+    layer_eps: float  # of layer norms
     rope: Rope | None
     ff: int = 0
-    skipped: int = 0
+    skipped: int = 0  # blocks behind the layers that only predict several tokens at once
     each: dict = field(default_factory=dict)  # name: its numbers, one a layer, where they differ
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
 
@@ -98,17 +49,17 @@ class HParams:
 def read(meta, module, tensors):
     """HParams of a file, with what the model file's own `hparams(meta)` adds; ModelError names the key."""
     own = module.hparams(meta) if hasattr(module, "hparams") else {}
-    layers = meta.int(".block_count", lo=1, hi=LAYERS)
-    skipped = meta.int(".nextn_predict_layers", 0, lo=0, hi=layers - 1)
+    blocks = meta.int(".block_count", lo=1, hi=LAYERS)
+    skipped = meta.int(".nextn_predict_layers", 0, lo=0, hi=blocks - 1)
     width = meta.int(".embedding_length", lo=1, hi=WIDTH)
-    each = per_layer(meta, layers, least=0 if own.pop("recurrent", False) else 1)
-    heads, kv_heads, ff = (max(each[name][: layers - skipped]) for name in ("heads", "kv_heads", "ff"))
+    each = per_layer(meta, blocks, least=0 if own.pop("recurrent", False) else 1)
+    heads, kv_heads, ff = (max(each[name][: blocks - skipped]) for name in ("heads", "kv_heads", "ff"))
     head_dim = head_width(meta, ".attention.key_length", width, heads)
     refuse_experts(meta)
     check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
-        layers=layers - skipped,
+        layers=blocks - skipped,
         context=meta.int(".context_length", lo=1, hi=CONTEXT),
         width=width,
         heads=heads,
@@ -116,8 +67,9 @@ def read(meta, module, tensors):
         head_dim=head_dim,
         value_dim=head_width(meta, ".attention.value_length", width, heads),
         attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or max(head_dim, 1) ** -0.5,
-        eps=epsilon(meta),
-        rope=rope(meta, own.pop("rope", None), head_dim, tensors),
+        eps=epsilon(meta, ".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"),
+        layer_eps=epsilon(meta, ".attention.layer_norm_epsilon", ".attention.layer_norm_rms_epsilon"),
+        rope=read_rope(meta, own.pop("rope", None), head_dim, tensors),
         ff=ff,
         skipped=skipped,
         each={name: values for name, values in each.items() if len(set(values)) > 1},
@@ -158,11 +110,30 @@ def head_width(meta, key, width, heads):
     return meta.int(key, width // heads, lo=1, hi=512)
 
 
-def epsilon(meta):
-    for key in (".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"):
+def epsilon(meta, *keys):
+    """The first that is there: files name the epsilon of the norm that they use."""
+    for key in keys:
         if meta.full(key) in meta:
             return meta.float(key, above=0.0, below=1.0)
-    raise meta.error(".attention.layer_norm_rms_epsilon", "is missing")
+    raise meta.error(keys[0], "is missing")
+
+
+def windows(meta, every, default=0):
+    """How far each layer sees, 0 where it sees all: by `attention.sliding_window` and its pattern.
+
+    The pattern is an array that tells which layers are local, or a number n: of n layers the last one sees all; of 0,
+    none does. `every` is n where the file has no pattern, `default` the window where it has none.
+    """
+    layers, window = meta.int(".block_count", lo=1, hi=LAYERS), meta.int(".attention.sliding_window", default, lo=0)
+    key = ".attention.sliding_window_pattern"
+    if meta.has(key) and meta.kind(meta.full(key)) == "array":
+        local = list(meta[meta.full(key)])
+        if len(local) != layers or not all(x in (0, 1) for x in local):
+            raise meta.error(key, f"must say for each of {layers} layers whether it is local")
+    else:
+        every = meta.int(key, every, lo=0, hi=LAYERS)
+        local = [not every or layer % every < every - 1 for layer in range(layers)]
+    return tuple(window if here else 0 for here in local)
 
 
 def refuse_experts(meta):
@@ -179,40 +150,3 @@ def check_vocabulary(meta, tensors):
         raise meta.error(
             "tokenizer.ggml.tokens", f"has {len(tokens)} tokens, but token_embd.weight has {table.shape[0]} rows"
         )
-
-
-def rope(meta, kind, head_dim, tensors):
-    """The Rope that the metadata (and rope_freqs.weight) describe; None for models without."""
-    if kind is None:
-        return None
-    dim = meta.int(".rope.dimension_count", head_dim, lo=2, hi=head_dim)
-    if dim % 2:
-        raise meta.error(".rope.dimension_count", f"is {dim}, but positions rotate pairs")
-    scaling = meta.str(".rope.scaling.type", "linear", choices=("none", "linear", "yarn"))
-    factor = meta.float(".rope.scaling.factor", 0.0, lo=0.0) or meta.float(".rope.scale_linear", 0.0, lo=0.0) or 1.0
-    return Rope(
-        kind=kind,
-        dim=dim,
-        base=meta.float(".rope.freq_base", 10000.0, above=1.0),
-        scaling=scaling,
-        factor=factor,
-        original_context=meta.int(".rope.scaling.original_context_length", meta.int(".context_length"), lo=1),
-        beta_fast=meta.float(".rope.scaling.yarn_beta_fast", 32.0, above=0.0),
-        beta_slow=meta.float(".rope.scaling.yarn_beta_slow", 1.0, above=0.0),
-        attention_factor=meta.float(".rope.scaling.attn_factor", 1.0, above=0.0),
-        log_multiplier=meta.float(".rope.scaling.yarn_log_multiplier", 0.0),
-        divisors=divisors(tensors, dim),
-    )
-
-
-def divisors(tensors, dim):
-    tensor = tensors.get("rope_freqs.weight")
-    if tensor is None:
-        return None
-    values = tensor.numpy()
-    if values.shape != (dim // 2,) or not (np.isfinite(values).all() and (values > 0).all()):
-        raise ModelError(
-            f"tensor rope_freqs.weight must hold {dim // 2} positive numbers, found shape {values.shape}",
-            tensor="rope_freqs.weight",
-        )
-    return tuple(values.tolist())

@@ -11,7 +11,7 @@ from .gguf import GGUFFile
 from .graph import Graph, Weights, trace
 from .weights import WeightStore
 
-IGNORED = ("rope_freqs.weight",)  # read with the hyperparameters
+IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 THREADS = 1024  # more than any machine has
 
 
@@ -72,9 +72,11 @@ class Model:
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
         self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states)
+        most = self.graph.most
         if n_ctx:
-            most = memory.most_positions(self.graph.caches, self.kv_type, self.graph.states)
-            self.n_ctx = whole("n_ctx", n_ctx, 1, most)
+            room = memory.most_positions(self.graph.caches, self.kv_type, self.graph.states)
+            n_ctx = whole("n_ctx", n_ctx, 1, room if most is None else min(room, most))
+        self.n_ctx = n_ctx or min(self.n_ctx, most or self.n_ctx)
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -82,9 +84,9 @@ class Model:
             return ModelError(str(error), path=str(self.path), key=error.key, tensor=error.tensor)
         return error
 
-    def trace_graph(self, layers=None):
-        """The records of a pass over some layers (all by default)."""
-        graph = Graph(self.h)
+    def trace_graph(self, layers=None, n_ctx=None):
+        """The records of a pass over some layers (all by default), for `n_ctx` positions."""
+        graph = Graph(self.h, n_ctx or self.h.context)
         weights = Weights(graph, self.tensors)
         logits = trace(graph, self.family, weights, layers)
         if layers is None:

@@ -76,7 +76,7 @@ class Planned:
         self.offsets, self.row = arrange(self.tasks, self.widths)
         place_barriers(self.tasks, self.offsets, self.widths)
         self.plan = engine.Plan(capacity, n_threads)
-        self.arena = aligned(self.row * capacity)
+        self.arena = aligned(self.row * capacity + PAD)  # whole vectors of a view may reach beyond the last row
         self.plan.owners += [self.arena, store, caches]
         self.bind()
 
@@ -121,17 +121,18 @@ class Planned:
         return address(array), parts
 
     def buffer(self, key):
-        """Address and stride of a buffer; the stride of an 8-bit copy counts bytes."""
+        """Address and stride of a buffer, or of a view into one; the stride of an 8-bit copy counts bytes."""
         if key is None:
             return 0, 0
+        key, start = key[:2], key[2] if len(key) > 2 else 0
         size = row_floats(key, self.widths[key])
-        return address(self.arena) + 4 * self.offsets[key] * self.capacity, size * (1 if key[0] == "x" else 4)
+        at = self.offsets[key] * self.capacity + start
+        return address(self.arena) + 4 * at, size * (1 if key[0] == "x" else 4)
 
     def fields(self, t):
         """The keyword arguments of Plan.add that depend on the kind."""
         found = {name: self.buffer(key) for name, key in t.sources.items()}
         found |= {"dst": self.buffer(t.dst), "q": self.buffer(t.q)}
-        found |= {name: self.store.vector(*given) for name, given in t.vectors.items()}
         found["n"] = tuple(self.parts[1] if x is None else x for x in t.n)
         if t.layer is not None:
             found["cache"] = self.cache_ids[t.layer]
@@ -141,15 +142,24 @@ class Planned:
             found |= {"a": (0, 0), "scratch": (self.parts[0], 0)}
         elif t.kind == "angles":
             found["raw"] = (self.keep(np.asarray(t.frequencies, np.float64)), 0)
-        elif t.kind == "embed":
+        elif t.kind in ("embed", "position"):
             found |= self.store.table(t.weight.tensor)
-        elif t.kind == "rms_norm":
-            found["gain"] = self.store.vector(t.weight.tensor) if t.weight else 0
         elif t.state:
             found["scratch"] = self.caches.state(t.state)
+        elif t.kind in ("rms_norm", "layer_norm") and t.weight:
+            found["gain"] = self.store.vector(t.weight.tensor)
+            found["bias"] = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
         elif t.kind in ("matmul", "gated_matmul"):
             found |= self.product(t, found["raw"])
-        return found
+        return found | {name: self.vector(v) for name, v in t.vectors.items()}
+
+    def vector(self, numbers):
+        """Address of a vector: a weight's, a tensor's in a layout of its own, or numbers that the graph made."""
+        if isinstance(numbers, tuple):
+            return self.store.vector(*numbers)
+        if hasattr(numbers, "tensor"):
+            return self.store.vector(numbers.tensor)
+        return self.keep(np.asarray(numbers, np.float32))
 
     def product(self, t, raw):
         strided = raw if t.sources["raw"][0] != "x" else (raw[0], raw[1] * 4)

@@ -36,10 +36,15 @@ class Session:
         s.step([5, 9], seqs=[0, 1])        # the next token of two sequences at once
     """
 
-    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None, batch=BATCH):
+    def __init__(self, model, n_ctx=None, n_seq=1, kv_type=None, layers=None, batch=BATCH, turned_for=None):
+        """turned_for: positions for which frequencies are chosen, where they depend on that; None: n_ctx."""
         self.model, self.layers = model, part_of(range(model.h.layers), layers)
-        self.graph = model.trace_graph(self.layers)
         n_ctx = model.n_ctx if n_ctx is None else n_ctx
+        self.graph = model.trace_graph(self.layers, turned_for or n_ctx)
+        if self.graph.most and n_ctx > self.graph.most:
+            raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {self.graph.most} positions")
+        if not self.graph.causal:
+            batch = max(batch, n_ctx)  # queries see what comes later: a text runs in one step
         self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch, self.graph.states)
         self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()

@@ -147,7 +147,8 @@ class TraceSession(Session):
 
     def __init__(self, model, n):
         self.keys = -(-n // 64) * 64
-        super().__init__(model, n_ctx=self.keys, batch=self.keys)
+        most = model.graph.most or self.keys
+        super().__init__(model, n_ctx=min(self.keys, most), batch=self.keys, turned_for=model.n_ctx)
 
     def build(self):
         return super().build(visible=True, keys=self.keys)

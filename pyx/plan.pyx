@@ -17,7 +17,8 @@ from llama_gguf.engine.panels import compute
 KINDS = {name: first + i for first, names in {  # the order of operations in table.pxi
     0: "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
        "gated gated_matmul",
-    56: "part conv scan scan_heads delta l2_norm softplus",
+    20: "layer_norm position temper",
+    56: "heads_part conv scan scan_heads delta l2_norm softplus",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS

@@ -135,6 +135,15 @@ class Metadata(Mapping):
             self._check_range(key, value, lo, hi)
         return list(values)
 
+    def floats(self, key, n):
+        """`n` finite floats, one per layer: an array of that length, or one number for all."""
+        if not self.has(key) or self.kind(self.full(key)) != "array":
+            return [self.float(key)] * n
+        values = list(self.array(key, "float"))
+        if len(values) != n or not all(map(math.isfinite, values)):
+            raise self.error(key, f"must hold {n} finite numbers, one for each layer")
+        return values
+
     def _get(self, key, kinds, wanted):
         if self.kind(self.full(key)) not in kinds:
             raise self.error(key, f"must be {WORDS[wanted]}, but it is {self._shown(key)}")

@@ -4,22 +4,24 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 ("cache", layer) and ("parts",) what attention writes.
 """
 
+from .acts import ACTS
+from .attention import Attention
+from .dense import Dense
 from .fusion import fused
-from .states import StateTasks
+from .states import States
 from .task import Task
 
-ACTS = {"silu": 0, "gelu": 1, "sigmoid": 2}
-QUANTIZING = {"rms_norm", "merge", "gated", "mul", "add", "act", "scale", "conv"}  # can leave an 8-bit copy too
+QUANTIZING = {  # can leave an 8-bit copy too
+    "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "conv",
+}
 
 
-class Lowering(StateTasks):
+class Lowering(Attention, Dense, States):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
-
-    acts = ACTS
 
     def __init__(self, graph, store, visible=False, keys=0):
         self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
-        self.tasks, self.made, self.widths = [], {}, {}
+        self.tasks, self.made, self.widths, self.views = [], {}, {}, {}
         records = list(graph.records) if visible else fused(graph.records, store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
@@ -27,6 +29,8 @@ class Lowering(StateTasks):
                 self.terms[r.inputs[0].id] = max(self.terms.get(r.inputs[0].id, 1), r.attrs.get("terms", 1))
         for record in records:
             getattr(self, f"do_{record.kind}", self.do_plain)(record)
+        for task in self.tasks:
+            task.sources = {name: self.views.get(key, key) for name, key in task.sources.items()}
 
     def add(self, task):
         self.tasks.append(task)
@@ -45,8 +49,8 @@ class Lowering(StateTasks):
         terms = self.terms[act.id]
         key = ("q" * terms, act.id)
         if key not in self.widths:
-            maker = self.made[("x", act.id)]
-            if maker.kind in QUANTIZING and not self.visible:
+            maker = self.made.get(("x", act.id))
+            if maker and maker.kind in QUANTIZING and not self.visible:
                 maker.q, maker.terms = key, terms
             else:
                 name, source = f"{act.name}:q{8 * terms}", {"a": ("x", act.id)}
@@ -60,16 +64,11 @@ class Lowering(StateTasks):
     def do_embed(self, r):
         self.add(self.task(r, weight=r.attrs["weight"]))
 
-    def do_rms_norm(self, r):
-        heads = r.attrs["heads"]
-        apart = r.out.width // heads if r.attrs.get("apart") else 0
-        self.add(self.task(r, n=(heads, apart), f=(self.graph.h.eps,), weight=r.attrs["gain"]))
-
     def do_scale(self, r):
         self.add(self.task(r, f=(r.attrs["by"],)))
 
     def do_act(self, r):
-        self.add(self.task(r, n=(ACTS[r.attrs["fn"]],)))
+        self.add(self.task(r, n=(ACTS[r.attrs["fn"]],), f=r.attrs["f"]))
 
     do_gated = do_act
 
@@ -81,33 +80,7 @@ class Lowering(StateTasks):
 
     def do_gated_matmul(self, r):
         task = Task(r.kind, r.name, r.out.width, r.out.wanted, where=r.where, q=("q", r.out.id))
-        task.sources, task.n = {"raw": self.eight_bit(r.inputs[0])}, (ACTS[r.attrs["fn"]],)
+        task.sources, task.n, task.f = {"raw": self.eight_bit(r.inputs[0])}, (ACTS[r.attrs["fn"]],), r.attrs["f"]
         task.weight, task.other = r.attrs["gate"], r.attrs["up"]
         self.widths[task.q] = task.width
         self.add(task)
-
-    def do_angles(self, r):
-        self.add(self.task(r, f=(r.attrs["magnitude"],), frequencies=r.attrs["frequencies"]))
-
-    def do_rope(self, r):
-        heads = r.attrs["heads"]
-        self.add(self.task(r, n=(heads, r.out.width // heads, r.attrs["pairs"], int(r.attrs["neox"]))))
-
-    def do_attend(self, r):
-        q, *stored = (("x", x.id) for x in r.inputs)
-        layer, heads, window, scale = (r.attrs[x] for x in ("layer", "heads", "window", "scale"))
-        sources = dict(zip("abc", stored, strict=False))  # keys, values and, if keys are still to be rotated, angles
-        turn = r.attrs.get("pairs", 0), int(r.attrs.get("neox", 0))
-        self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
-        if self.visible:
-            return self.attend_visibly(r, q, layer, heads, window, scale)
-        n = (heads, None, window)  # None: parts at most, known when the cache is
-        self.add(self.task(r, "attend", n=n, f=(scale,), layer=layer)).sources = {"a": q}
-        self.add(self.task(r, "merge", n=n, layer=layer)).sources = {"a": ("x", r.out.id)}
-
-    def attend_visibly(self, r, q, layer, heads, window, scale):
-        scope, width, n = r.name.removesuffix("attn_z"), heads * self.keys, (heads, self.keys, window)
-        scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
-        self.add(Task("scores", scores[1], width, dst=scores, sources={"a": q}, n=n, f=(scale,), layer=layer))
-        self.add(Task("softmax", pattern[1], width, dst=pattern, sources={"a": scores}, n=n))
-        self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from .acts import ACTS
+
 UNIT = 32
 
 
-class StateTasks:
-    """Lowering of nn/states.py."""
+class States:
+    """Methods of Lowering."""
 
-    def do_part(self, r):
+    def do_heads_part(self, r):
         heads, source = r.attrs["heads"], r.inputs[0].width
         self.add(self.task(r, n=(heads, source // heads, r.attrs["at"])))
 
@@ -22,8 +24,8 @@ class StateTasks:
     def do_conv(self, r):
         w, fn = r.attrs["weight"], r.attrs.get("fn")
         vectors = {"gain": (w.tensor, columns)} | ({"bias": (w.bias, padded)} if w.bias is not None else {})
-        n = (r.attrs["taps"], -1 if fn is None else self.acts[fn])
-        self.add(self.task(r, n=n, state=r.attrs["state"], vectors=vectors))
+        n = (r.attrs["taps"], -1 if fn is None else ACTS[fn])
+        self.add(self.task(r, n=n, f=r.attrs.get("f", ()), state=r.attrs["state"], vectors=vectors))
 
     def do_scan(self, r):
         heads, groups = r.attrs["heads"], r.attrs["groups"]

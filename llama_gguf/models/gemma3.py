@@ -6,19 +6,18 @@ turn positions with a base of their own, without scaling. The "+ 1" of Gemma's n
 
 from dataclasses import replace
 
-from ..nn import attention, gated_mlp, gelu, output, rms_norm
+from ..hparams import windows
+from ..nn import attention, gated_mlp, gelu, output, rms_norm, softcap
 
 NAMES = ("gemma3",)
 
 
 def hparams(meta):
-    if meta.float(".final_logit_softcapping", 0.0):
-        raise meta.error(".final_logit_softcapping", "is set, which no Gemma 3 is known to need")
     return {
         "rope": "neox",
-        "window": meta.int(".attention.sliding_window", 0, lo=0),
-        "pattern": meta.int(".attention.sliding_window_pattern", 6, lo=1),
+        "windows": windows(meta, 6),
         "local_base": meta.float(".rope.freq_base_swa", 10000.0, above=1.0),
+        "logit_cap": meta.float(".final_logit_softcapping", 0.0, lo=0.0),
         "shared_scale": meta.int(".block_count") == 62,  # the 27B: by width / heads, not by head
     }
 
@@ -28,13 +27,13 @@ def embed(w, x, h):
 
 
 def block(w, x, h, layer):
-    local = h.window and layer % h.pattern < h.pattern - 1
-    turn = replace(h.rope, base=h.local_base, scaling="none") if local else h.rope
+    window = h.windows[layer]
+    turn = replace(h.rope, base=h.local_base, scaling="none") if window else h.rope
     scale = (h.width / h.heads) ** -0.5 if h.shared_scale else None
-    a = attention(w, rms_norm(x, w.attn_norm), h, layer, window=h.window if local else 0, turn=turn, scale=scale)
+    a = attention(w, rms_norm(x, w.attn_norm), h, layer, window=window, turn=turn, scale=scale)
     x = x + rms_norm(a, w.post_attention_norm)
     return x + rms_norm(gated_mlp(w, rms_norm(x, w.ffn_norm), gelu), w.post_ffw_norm)
 
 
 def head(w, x, h):
-    return output(w, rms_norm(x, w.output_norm))
+    return softcap(output(w, rms_norm(x, w.output_norm)), h.logit_cap)

@@ -5,7 +5,7 @@ network is called post_attention_norm.
 """
 
 from ..hparams import state_space
-from ..nn import attend, delta_net, gated_mlp, output, rms_norm, rope, sigmoid, silu, split
+from ..nn import attend, delta_net, gated_mlp, output, rms_norm, rope, sigmoid, silu, split_heads
 
 NAMES = ("qwen35",)
 
@@ -21,7 +21,7 @@ def hparams(meta):
 
 
 def gated_attention(w, x, h, layer):
-    q, gate = split(w.attn_q @ x, h.head_dim, h.head_dim, heads=h.heads)
+    q, gate = split_heads(w.attn_q @ x, h.heads, h.head_dim, h.head_dim)
     q, k = rms_norm(q, w.attn_q_norm, h.heads), rms_norm(w.attn_k @ x, w.attn_k_norm, h.kv_heads)
     z = attend(rope(q, h, h.heads), rope(k, h, h.kv_heads), w.attn_v.precise(x), h, layer)
     return w.attn_output @ (sigmoid(gate) * z)

@@ -3,43 +3,55 @@
 Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
 """
 
-from .core import attend, attention, gated_mlp, gelu, output, rms_norm, rope, silu
+from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, tanh, xielu
+from .attention import attend, attention, query_key_value, rope, temper
+from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
 from .states import (
     conv,
     delta_net,
     delta_rule,
-    group_norm,
     l2_norm,
     mamba,
     mamba2,
     scan,
     short_conv,
-    sigmoid,
     softplus,
-    split,
-    unit_norm,
+    split_heads,
 )
 
 __all__ = [
     "attend",
     "attention",
+    "clamp",
     "conv",
     "delta_net",
     "delta_rule",
     "gated_mlp",
     "gelu",
-    "group_norm",
+    "gelu_erf",
+    "gelu_quick",
     "l2_norm",
+    "layer_norm",
+    "learned_positions",
     "mamba",
     "mamba2",
+    "mlp",
     "output",
+    "part",
+    "query_key_value",
+    "relu",
+    "relu_squared",
     "rms_norm",
     "rope",
     "scan",
     "short_conv",
     "sigmoid",
     "silu",
+    "softcap",
     "softplus",
     "split",
-    "unit_norm",
+    "split_heads",
+    "tanh",
+    "temper",
+    "xielu",
 ]

@@ -1,73 +1,71 @@
-"""Norms, activations, positions, attention and gated networks: the words that most models are written in."""
-
-from ..graph import CacheSpec
+"""Norms, feed-forward networks, parts of values, positions that are learned, logits."""
 
 
-def rms_norm(x, w, heads=1):
-    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several."""
-    w.vector(x.width // heads)
-    x.need_heads(heads, x.width // heads)
-    return x.graph.emit("rms_norm", x, width=x.width, name=w.name, gain=w, heads=heads)
+def rms_norm(x, w=None, heads=1, grouped=False):
+    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head.
+
+    grouped: w may have a row for each head even where there is only one.
+    """
+    if w is not None and w.bias is not None:
+        w.vector(x.width // heads)  # says what is wrong
+    return _norm("rms_norm", x, w, heads, x.graph.h.eps, grouped)
 
 
-def silu(x):
-    return x.graph.emit("act", x, width=x.width, fn="silu")
+def layer_norm(x, w=None, heads=1):
+    """(x - mean) / sqrt(variance + eps) * w + its bias (arXiv 1607.06450); w and bias where the file has them."""
+    return _norm("layer_norm", x, w, heads, x.graph.h.layer_eps)
 
 
-def gelu(x):
-    """The tanh form."""
-    return x.graph.emit("act", x, width=x.width, fn="gelu")
+def _norm(kind, x, w, heads, eps, grouped=False):
+    size = x.width // heads
+    each = w is not None and (heads > 1 or grouped) and w.tensor.shape == (heads, size)
+    if w is not None:
+        w.norm((heads, size) if each else (size,))
+    x.need_heads(heads, size)
+    name = w.name if w is not None else None
+    return x.graph.emit(kind, x, width=x.width, name=name, gain=w, heads=heads, each=each, eps=eps)
 
 
 def gated_mlp(w, x, act):
-    """down(act(gate x) * up x)"""
-    hidden = act(w.ffn_gate @ x) * (w.ffn_up @ x)
+    """down(act(gate x) * up x); one matrix may hold gate and up, in this order."""
+    if "ffn_gate" not in w and w.ffn_up.rows == 2 * w.ffn_down.cols:
+        n = w.ffn_down.cols
+        gate, up = w.parts("ffn_up", ffn_gate=n, ffn_up=n)
+    else:
+        gate, up = w.ffn_gate, w.ffn_up
+    hidden = act(gate @ x) * (up @ x)
     x.graph.alias(f"{x.graph.scope}ffn_act", hidden)
     return w.ffn_down @ hidden
 
 
-def rope(x, h, heads, turn=None):
-    """Rotate pairs of each head by position * frequency (RoFormer, arXiv 2104.09864), as h.rope or `turn` says."""
-    g, r = x.graph, turn or h.rope
-    x.need_heads(heads, max(x.width // heads, r.dim))
-    if r not in g.shared:
-        g.shared[r] = g.emit(
-            "angles", width=r.dim, name=f"rope.{len(g.shared)}", frequencies=r.frequencies(), magnitude=r.magnitude
-        )
-    angles = g.shared[r]
-    return g.emit(
-        "rope", x, angles, width=x.width, name=f"{x.name}_rope", heads=heads, pairs=r.dim // 2, neox=r.kind == "neox"
-    )
+def mlp(w, x, act):
+    """down(act(up x))"""
+    hidden = act(w.ffn_up @ x)
+    x.graph.alias(f"{x.graph.scope}ffn_act", hidden)
+    return w.ffn_down @ hidden
 
 
-def attend(q, k, v, h, layer, *, scale=None, window=0):
-    """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back."""
-    g = q.graph
-    q.need_heads(h.heads, h.head_dim)
-    k.need_heads(h.kv_heads, h.head_dim)
-    v.need_heads(h.kv_heads, h.value_dim)
-    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0))
-    return g.emit(
-        "attend",
-        q,
-        k,
-        v,
-        width=h.heads * h.value_dim,
-        name=f"{g.scope}attn_z",
-        layer=layer,
-        heads=h.heads,
-        scale=h.attention_scale if scale is None else scale,
-        window=window or 0,
-    )
+def part(x, start, width, name=None):
+    """`width` columns of x from `start` on: a view, no copy is made."""
+    if not 0 <= start <= start + width <= x.width:
+        raise ValueError(f"columns {start} ... {start + width} are not within the {x.width} of {x.name}")
+    return x.graph.emit("part", x, width=width, name=name, start=start)
 
 
-def attention(w, x, h, layer, *, turn=None, **how):
-    """Project, norm heads if the file has such norms, rotate (as h.rope or `turn` says), attend, project back."""
-    q, k, v = w.attn_q @ x, w.attn_k @ x, w.attn_v.precise(x)
-    if "attn_q_norm" in w:
-        q, k = rms_norm(q, w.attn_q_norm, h.heads), rms_norm(k, w.attn_k_norm, h.kv_heads)
-    q, k = rope(q, h, h.heads, turn), rope(k, h, h.kv_heads, turn)
-    return w.attn_output @ attend(q, k, v, h, layer, **how)
+def split(x, *widths):
+    """x cut into views of these widths, which make up all of it."""
+    if sum(widths) != x.width:
+        raise ValueError(f"{x.name} has {x.width} values, which {widths} do not make up")
+    starts = [sum(widths[:i]) for i in range(len(widths))]
+    return [part(x, start, width) for start, width in zip(starts, widths, strict=True)]
+
+
+def learned_positions(w, x):
+    """x + the row of position_embd that belongs to the position; the context ends with its rows."""
+    table = w.position_embd
+    rows = table.table(x.width)
+    x.graph.most = min(x.graph.most or rows, rows)
+    return x + x.graph.emit("position", width=x.width, name=table.name, weight=table)
 
 
 def output(w, x):

@@ -6,17 +6,19 @@ A layer that reads a state also leaves it, changed by each token in turn; before
 import math
 
 from ..graph import StateSpec, need, wrong
-from .core import rms_norm, silu
+from .acts import sigmoid, silu
+from .core import rms_norm, split
 
 UNIT = 32  # columns of a state that stand together (pyx/isa/states.pxi)
 
 
-def split(x, *widths, heads=1):
-    """Neighbouring parts of a value, of each head alone if there are several."""
+def split_heads(x, heads, *widths):
+    """Each head of x cut into parts of these widths: the parts of all heads together, one value a part."""
     x.need_heads(heads, sum(widths))
+    starts = [sum(widths[:i]) for i in range(len(widths))]
     return [
-        x.graph.emit("part", x, width=heads * width, name=f"{x.name}_{i}", heads=heads, at=sum(widths[:i]))
-        for i, width in enumerate(widths)
+        x.graph.emit("heads_part", x, width=heads * width, heads=heads, at=start)
+        for start, width in zip(starts, widths, strict=True)
     ]
 
 
@@ -27,24 +29,9 @@ def softplus(x, bias=None):
     return x.graph.emit("softplus", x, width=x.width, weight=bias)
 
 
-def sigmoid(x):
-    return x.graph.emit("act", x, width=x.width, fn="sigmoid")
-
-
 def l2_norm(x, heads, eps):
     """x / sqrt(sum(x**2) + eps) for each head alone."""
     return x.graph.emit("l2_norm", x, width=x.width, heads=heads, eps=eps)
-
-
-def unit_norm(x, heads=1):
-    """The RMS norm without gains."""
-    return x.graph.emit("rms_norm", x, width=x.width, name=f"{x.name}_norm", gain=None, heads=heads)
-
-
-def group_norm(x, w, groups):
-    """The RMS norm of each group of neighbours alone, each with a gain of its own."""
-    flat(w, x.width)
-    return x.graph.emit("rms_norm", x, width=x.width, name=w.name, gain=w, heads=groups, apart=True)
 
 
 def conv(x, w, taps):
@@ -101,7 +88,7 @@ def mamba(w, x, h):
     u = silu(conv(u, w.ssm_conv1d, h.taps))
     dt, b, c = split(w.ssm_x @ u, h.rank, h.state, h.state)
     if h.normed:
-        dt, b, c = unit_norm(dt), unit_norm(b), unit_norm(c)
+        dt, b, c = rms_norm(dt), rms_norm(b), rms_norm(c)
     y = scan(u, softplus(w.ssm_dt @ dt), b, c, w["ssm_a"], w["ssm_d"], heads=h.inner)
     return w.ssm_out @ (silu(z) * y)
 
@@ -113,7 +100,7 @@ def mamba2(w, x, h):
     u, b, c = split(silu(conv(u, w.ssm_conv1d, h.taps)), h.inner, shared, shared)
     dt = softplus(dt, w["ssm_dt.bias"])
     y = silu(z) * scan(u, dt, b, c, w["ssm_a"], w["ssm_d"], heads=h.rank, groups=h.groups)
-    return w.ssm_out @ (group_norm(y, w.ssm_norm, h.groups) if "ssm_norm" in w else y)
+    return w.ssm_out @ (rms_norm(y, w.ssm_norm, h.groups, grouped=True) if "ssm_norm" in w else y)
 
 
 def delta_net(w, x, h):

@@ -10,16 +10,16 @@ The same model files run here; only `emit` differs: it computes where a Graph re
 import numpy as np
 
 from ..graph import Act, Graph, Weights, trace
-from . import core, states
+from . import acts, attention, core, states
 
-TWINS = vars(core) | vars(states)
+TWINS = vars(core) | vars(acts) | vars(attention) | vars(states)
 
 
 class Reference(Graph):
     """A Graph whose values have numbers. `edits`: name -> function of the value, applied as it is made."""
 
     def __init__(self, model, edits=None):
-        super().__init__(model.h)
+        super().__init__(model.h, getattr(model, "n_ctx", None))
         self.model, self.edits = model, edits or {}
         self._numbers = {}
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def do_part(g, r, x):
+def do_heads_part(g, r, x):
     heads, at = r.attrs["heads"], r.attrs["at"]
     return x.reshape(len(x), heads, -1)[..., at : at + r.out.width // heads].reshape(len(x), -1)
 

@@ -1,5 +1,5 @@
 # All bodies, in the order in which they build on each other.
-from libc.math cimport INFINITY, cos, expf, fabsf, sin, sqrtf
+from libc.math cimport INFINITY, cos, expf, fabsf, log, sin, sqrtf
 from libc.stdint cimport int8_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
@@ -11,7 +11,9 @@ include "gemm.pxi"
 include "tiles.pxi"
 include "pack.pxi"
 include "pack_iq.pxi"
+include "acts.pxi"
 include "ops.pxi"
+include "dense.pxi"
 include "states.pxi"
 include "matmul.pxi"
 include "cache.pxi"

@@ -120,11 +120,11 @@ cdef inline void gate_panel(const Op* op, const Matrix* m, Py_ssize_t p, const u
             t += n
     for k in range(tokens):
         v = vf_load(sums + k * LANES)
-        vf_store(y + k * BLOCK, activate(op.n[0], v) if first else vf_mul(vf_load(y + k * BLOCK), v))
+        vf_store(y + k * BLOCK, activate(op.n[0], v, op.f) if first else vf_mul(vf_load(y + k * BLOCK), v))
 
 
 cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """q = act(matrix @ raw) * (other @ raw), in 8 bits: 32 rows at a time, which are one block. n: act."""
+    """q = act(matrix @ raw) * (other @ raw), in 8 bits: 32 rows at a time, which are one block. n, f: act."""
     cdef int tokens = rows_of(op, step), t = 0, n, j, k
     cdef Py_ssize_t lo, hi, u, p
     cdef const uint8_t* x

@@ -9,45 +9,6 @@ cdef inline void share(Py_ssize_t n, int tid, int team, Py_ssize_t* lo, Py_ssize
     lo[0], hi[0] = n * tid // team, n * (tid + 1) // team
 
 
-cdef inline vf vexp(vf x) noexcept nogil:
-    """e**x to about one unit in the last place; arguments below -87 give what -87 gives."""
-    cdef vf n, r, p
-    x = vf_min(vf_max(x, vf_set1(-87.0)), vf_set1(88.0))
-    n = vf_round(vf_mul(x, vf_set1(1.44269504)))
-    r = vf_fma(n, vf_set1(-0.693145752), x)              # ln 2 in two parts (Cody and Waite)
-    r = vf_fma(n, vf_set1(-1.42860677e-6), r)
-    p = vf_set1(1.9841270e-4)                            # 1/7!, 1/6!, ...
-    p = vf_fma(p, r, vf_set1(1.3888889e-3))
-    p = vf_fma(p, r, vf_set1(8.3333333e-3))
-    p = vf_fma(p, r, vf_set1(4.1666667e-2))
-    p = vf_fma(p, r, vf_set1(1.6666667e-1))
-    p = vf_fma(p, r, vf_set1(0.5))
-    p = vf_fma(p, r, vf_set1(1.0))
-    p = vf_fma(p, r, vf_set1(1.0))
-    return vf_scale2(p, n)
-
-
-cdef inline vf vsilu(vf x) noexcept nogil:
-    return vf_div(x, vf_add(vf_set1(1.0), vexp(vf_sub(vf_zero(), x))))
-
-
-cdef inline vf vsigmoid(vf x) noexcept nogil:
-    return vf_div(vf_set1(1.0), vf_add(vf_set1(1.0), vexp(vf_sub(vf_zero(), x))))
-
-
-cdef inline vf vtanh(vf x) noexcept nogil:
-    """1 - 2 / (e**2x + 1)"""
-    cdef vf e = vexp(vf_add(x, x))
-    return vf_sub(vf_set1(1.0), vf_div(vf_set1(2.0), vf_add(e, vf_set1(1.0))))
-
-
-cdef inline vf vgelu(vf x) noexcept nogil:
-    """The tanh form of GELU."""
-    cdef vf cube = vf_mul(vf_mul(x, x), x)
-    cdef vf t = vtanh(vf_mul(vf_set1(0.7978845608), vf_fma(vf_set1(0.044715), cube, x)))
-    return vf_mul(vf_mul(vf_set1(0.5), x), vf_add(vf_set1(1.0), t))
-
-
 cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssize_t first,
                                  Py_ssize_t last) noexcept nogil:
     """Blocks first ... last of one row to 8 bits; a row is `width` codes, then one Scale a block."""
@@ -152,28 +113,26 @@ cdef inline void rms_row(const float* x, const float* gain, float* y, int n, flo
 
 
 cdef void op_rms_norm(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads (each head is normed alone), gains from head to head (0: all have the same); f: eps."""
+    """n: heads (each is normed alone), values from one head's gain to the next's (0: the same for all); f: eps."""
     cdef int heads = op.n[0], size = op.width // op.n[0], h
     cdef Py_ssize_t lo, hi, t
+    cdef const float* gain
     cdef float* y
     share(rows_of(op, step), tid, team, &lo, &hi)
     for t in range(lo, hi):
         y = op.dst + t * op.dst_stride
         for h in range(heads):
-            rms_row(op.a + t * op.a_stride + h * size, op.gain + h * op.n[1], y + h * size, size, op.f[0])
+            gain = op.gain + h * op.n[1] if op.gain != NULL else NULL
+            rms_row(op.a + t * op.a_stride + h * size, gain, y + h * size, size, op.f[0])
         if op.q != NULL:
             leave_copy(op, y, t, 0, op.width // BLOCK)
-
-
-cdef inline vf activate(int kind, vf x) noexcept nogil:
-    return vsilu(x) if kind == 0 else vgelu(x) if kind == 1 else vsigmoid(x)
 
 
 cdef enum:
     ADD
     MUL
     SCALE
-    ACT          # n[0] says which
+    ACT          # n[0] says which, f its parameters
     GATED        # act(a) * b
 
 
@@ -199,9 +158,9 @@ cdef inline void elementwise(int what, const Op* op, const Step* step, int tid, 
             elif what == SCALE:
                 v = vf_mul(v, vf_set1(op.f[0]))
             elif what == ACT:
-                v = activate(op.n[0], v)
+                v = activate(op.n[0], v, op.f)
             else:
-                v = vf_mul(activate(op.n[0], v), vf_load(b + i))
+                v = vf_mul(activate(op.n[0], v, op.f), vf_load(b + i))
             vf_store(y + i, v)
             i += LANES
         if op.q != NULL:

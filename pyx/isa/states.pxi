@@ -40,7 +40,7 @@ cdef inline void put(float* y, vf v, Py_ssize_t n) noexcept nogil:
             y[i] = part[i]
 
 
-cdef void op_part(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+cdef void op_heads_part(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """n: heads, values of a head in the source, first of them that is taken."""
     cdef int heads = op.n[0], size = op.width // op.n[0]
     cdef Py_ssize_t lo, hi, u
@@ -111,7 +111,7 @@ cdef inline vf convolve(const Op* op, const float** rows, Py_ssize_t at, Py_ssiz
             v = vf_fma(vf_load(rows[i] + at), vf_load(op.gain + i * pad + at), v)
     if op.bias != NULL:
         v = vf_add(v, vf_load(op.bias + at))
-    return v if op.n[1] < 0 else activate(op.n[1], v)
+    return v if op.n[1] < 0 else activate(op.n[1], v, op.f)
 
 
 cdef void op_conv(const Op* op, const Step* step, int tid, int team) noexcept nogil:
@@ -261,8 +261,3 @@ cdef void op_scan_heads(const Op* op, const Step* step, int tid, int team) noexc
 
 cdef void op_delta(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     recur(DELTA, op, step, tid, team)
-
-
-cdef void add_states(op_fn* o) noexcept:
-    o[56], o[57], o[58], o[59] = op_part, op_conv, op_scan, op_scan_heads
-    o[60], o[61], o[62] = op_delta, op_l2_norm, op_softplus

@@ -46,6 +46,16 @@ cdef void add_formats() noexcept:
     add_format(21, 1, 256, 134 * LANES, tile_iq3_s, pack_iq3_s)
 
 
+cdef void add_dense() noexcept:
+    operations[20], operations[21], operations[22] = op_layer_norm, op_position, op_temper
+
+
+cdef void add_states() noexcept:
+    cdef op_fn* o = operations
+    o[56], o[57], o[58], o[59] = op_heads_part, op_conv, op_scan, op_scan_heads
+    o[60], o[61], o[62] = op_delta, op_l2_norm, op_softplus
+
+
 def kernels():
     """A capsule of the Kernels struct of abi.pxd."""
     cdef int i = 0
@@ -58,7 +68,8 @@ def kernels():
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
-        add_states(operations)
+        add_dense()
+        add_states()
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer
         table.abi = abi_size()

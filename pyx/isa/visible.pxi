@@ -1,10 +1,10 @@
 # Attention in three visible steps, for whoever watches: scores, weights, mix. Rows are (heads, capacity); scores hold
-# the scale already.
+# the scale already, and the cap and slopes.
 
 cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity, window; f: scale. Positions that may not be seen get -inf."""
+    """n: heads, capacity, window, both ways?; f: scale, cap; bias: slopes. Positions not to be seen get -inf."""
     cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, j, i, start
+    cdef int group = op.n[0] // c.heads, capacity = op.n[1], run = 0, t, h, at, i, start, end
     cdef Py_ssize_t lo, hi, u
     cdef float query[MAX_HEAD]
     cdef const float* q[1]
@@ -21,8 +21,9 @@ cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept 
             memcpy(query, q[0], c.k_dim * sizeof(float))
             hadamard(query, c.k_dim, KEY_GROUP, True)
             q[0] = query
-        at = 0
-        while at <= step.position[t]:
+        at, start = 0, first_seen(op, step.position[t])
+        end = last_seen(op, step, run, step.position[t])
+        while at < end:
             k = keys_at(c, page_of(c, step.run_seq[run], at), h // group, at % PAGE)
             if c.kind == TYPE_F16:
                 scores(TYPE_F16, 1, q, k, c.k_dim, y + at)
@@ -33,14 +34,16 @@ cdef void op_scores(const Op* op, const Step* step, int tid, int team) noexcept 
             else:
                 scores(TYPE_Q4_0, 1, q, k, c.k_dim, y + at)
             at += KEYS
-        start = max(0, step.position[t] - op.n[2] + 1) if op.n[2] else 0
+        if bent(op):
+            for i in range((end + PAGE - 1) // PAGE):
+                bend(op, y + i * PAGE, h, i * PAGE, step.position[t])
         for i in range(capacity):
-            y[i] = y[i] * op.f[0] if start <= i <= step.position[t] else -INFINITY
+            y[i] = y[i] * (1 if bent(op) else op.f[0]) if start <= i < end else -INFINITY
 
 
 cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity. Rows of scores to weights."""
-    cdef int n = op.n[1], i
+    """n: heads, capacity; gain: sinks. Rows of scores to weights."""
+    cdef int n = op.n[1], i, h
     cdef Py_ssize_t lo, hi, u
     cdef const float* x
     cdef float* y
@@ -48,11 +51,13 @@ cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept
     cdef double sum
     share(<Py_ssize_t>step.n_tokens * op.n[0], tid, team, &lo, &hi)
     for u in range(lo, hi):
-        x = op.a + u // op.n[0] * op.a_stride + u % op.n[0] * n
-        y = op.dst + u // op.n[0] * op.dst_stride + u % op.n[0] * n
-        top, sum = x[0], 0
+        h = <int>(u % op.n[0])
+        x = op.a + u // op.n[0] * op.a_stride + h * n
+        y = op.dst + u // op.n[0] * op.dst_stride + h * n
+        top = op.gain[h] if op.gain != NULL else x[0]
         for i in range(n):
             top = max(top, x[i])
+        sum = expf(op.gain[h] - top) if op.gain != NULL else 0
         for i in range(n):
             y[i] = expf(x[i] - top)
             sum += y[i]
@@ -61,9 +66,9 @@ cdef void op_softmax(const Op* op, const Step* step, int tid, int team) noexcept
 
 
 cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, capacity. Weighted sums of values; dst rows are (heads, value_dim)."""
+    """n: heads, capacity, window, both ways?. Weighted sums of values; dst rows are (heads, value_dim)."""
     cdef const Cache* c = op.cache
-    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i, keys
+    cdef int group = op.n[0] // c.heads, run = 0, t, h, at, i, keys, end
     cdef Py_ssize_t lo, hi, u
     cdef const float* x
     cdef const uint8_t* v
@@ -75,10 +80,10 @@ cdef void op_mix(const Op* op, const Step* step, int tid, int team) noexcept nog
             run += 1
         x = op.a + t * op.a_stride + <Py_ssize_t>h * op.n[1]
         memset(out, 0, sizeof(out))
-        at = 0
-        while at <= step.position[t]:
+        at, end = 0, last_seen(op, step, run, step.position[t])
+        while at < end:
             v = values_at(c, page_of(c, step.run_seq[run], at), h // group)
-            keys = min(<int>PAGE, step.position[t] + 1 - at)
+            keys = min(<int>PAGE, end - at)
             if c.kind == TYPE_F16:
                 mix(TYPE_F16, 1, x + at, v, c.v_pad, keys, out)
             elif c.kind == TYPE_F32:

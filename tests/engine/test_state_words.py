@@ -20,18 +20,18 @@ def steps(request):
 
 
 @pytest.mark.parametrize(("heads", "widths"), [(1, (5, 7, 1)), (3, (4, 4)), (2, (16, 1, 3))])
-def test_split(isa, heads, widths):
+def test_split_heads(isa, heads, widths):
     x = normal(9, heads * sum(widths))
     for i in range(len(widths)):
-        found, twin = both(lambda g, w, x, i=i: nn.split(x, *widths, heads=heads)[i], x)
+        found, twin = both(lambda g, w, x, i=i: nn.split_heads(x, heads, *widths)[i], x)
         np.testing.assert_array_equal(found, twin)
         at = sum(widths[:i])
         np.testing.assert_array_equal(found, x.reshape(9, heads, -1)[..., at : at + widths[i]].reshape(9, -1))
 
 
-def test_parts_must_make_the_whole():
+def test_parts_must_make_whole_heads():
     with pytest.raises(ModelError, match="9 values"):
-        both(lambda g, w, x: nn.split(x, 4, 4)[0], normal(2, 9))
+        both(lambda g, w, x: nn.split_heads(x, 2, 2, 2)[0], normal(2, 9))
 
 
 @pytest.mark.parametrize("width", [1, 15, 32, 33, 100])
@@ -55,13 +55,6 @@ def test_l2_norm(isa, heads, size):
     found, twin = both(lambda g, w, x: nn.l2_norm(x, heads, 1e-6), 100 * normal(9, heads * size), dtype=np.float64)
     close(found, twin, EXACT)
     np.testing.assert_allclose((found.reshape(9, heads, size) ** 2).sum(-1), 1, rtol=1e-4)
-
-
-@pytest.mark.parametrize(("groups", "size"), [(1, 40), (4, 16), (3, 7)])
-def test_group_norm(isa, groups, size):
-    x, gains = normal(9, groups * size), {"g": normal(groups, size)}
-    close(*both(lambda g, w, x: nn.group_norm(x, w.g, groups), x, gains, dtype=np.float64), EXACT)
-    close(*both(lambda g, w, x: nn.unit_norm(x, groups), x, dtype=np.float64), EXACT)
 
 
 @pytest.mark.parametrize(("width", "taps"), [(64, 4), (33, 3), (7, 2), (100, 1), (40, 9)])

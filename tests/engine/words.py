@@ -46,12 +46,12 @@ class OneLayer:
         }
         for name, tensor in self.tensors.items():
             tensor.name = name
-        self.h = SimpleNamespace(**({"layers": 2, "width": width, "eps": 1e-5} | h))
+        self.h = SimpleNamespace(**({"layers": 2, "width": width, "eps": 1e-5, "layer_eps": 1e-5} | h))
         self.exact, self.n_threads, self.n_ctx = exact, n_threads, n_ctx
         self.store = WeightStore(repack=repack, exact=exact, n_threads=n_threads)
 
-    def trace_graph(self, layers=None):
-        graph = Graph(self.h)
+    def trace_graph(self, layers=None, n_ctx=None):
+        graph = Graph(self.h, n_ctx)
         self.record(graph)
         return graph
 

@@ -1,0 +1,37 @@
+"""Rotation and attention."""
+
+from .task import Task
+
+
+class Attention:
+    """Methods of Lowering."""
+
+    def do_angles(self, r):
+        self.add(self.task(r, f=(r.attrs["magnitude"],), frequencies=r.attrs["frequencies"]))
+
+    def do_rope(self, r):
+        heads = r.attrs["heads"]
+        self.add(self.task(r, n=(heads, r.out.width // heads, r.attrs["pairs"], int(r.attrs["neox"]))))
+
+    def do_attend(self, r):
+        q, *stored = (("x", x.id) for x in r.inputs)
+        layer, heads, window, causal = (r.attrs[x] for x in ("layer", "heads", "window", "causal"))
+        sources = dict(zip("abc", stored, strict=False))  # keys, values and, if keys are still to be rotated, angles
+        turn = r.attrs.get("pairs", 0), int(r.attrs.get("neox", 0))
+        self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
+        sinks = {"gain": r.attrs["sinks"]} if r.attrs["sinks"] else {}
+        slopes = {"bias": r.attrs["slopes"]} if r.attrs["slopes"] else {}
+        if self.visible:
+            return self.attend_visibly(r, q, (heads, self.keys, window, int(not causal)), sinks, slopes)
+        n = (heads, None, window, int(not causal))  # None: parts at most, known when the cache is
+        how = {"n": n, "f": (r.attrs["scale"], r.attrs["cap"]), "layer": layer, "vectors": sinks | slopes}
+        self.add(self.task(r, "attend", **how)).sources = {"a": q}
+        self.add(self.task(r, "merge", n=n, layer=layer, vectors=sinks)).sources = {"a": ("x", r.out.id)}
+
+    def attend_visibly(self, r, q, n, sinks, slopes):
+        scope, width, layer = r.name.removesuffix("attn_z"), n[0] * n[1], r.attrs["layer"]
+        scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
+        how = {"sources": {"a": q}, "f": (r.attrs["scale"], r.attrs["cap"]), "layer": layer, "vectors": slopes}
+        self.add(Task("scores", scores[1], width, dst=scores, n=n, **how))
+        self.add(Task("softmax", pattern[1], width, dst=pattern, sources={"a": scores}, n=n, vectors=sinks))
+        self.add(self.task(r, "mix", n=n, layer=layer)).sources = {"a": pattern}

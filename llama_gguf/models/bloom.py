@@ -1,0 +1,19 @@
+"""BLOOM: no positions but ALiBi's slopes, a norm on the embeddings, plain MLP (arXiv 2211.05100, 2108.12409)."""
+
+from ..nn import attention, gelu, layer_norm, mlp, output
+
+NAMES = ("bloom",)
+MOST = 8.0  # the exponent of ALiBi's largest slope, which no key states
+
+
+def embed(w, x, h):
+    return layer_norm(x, w.token_embd_norm)
+
+
+def block(w, x, h, layer):
+    x = x + attention(w, layer_norm(x, w.attn_norm), h, layer, alibi=MOST)
+    return x + mlp(w, layer_norm(x, w.ffn_norm), gelu)
+
+
+def head(w, x, h):
+    return output(w, layer_norm(x, w.output_norm))

@@ -1,0 +1,21 @@
+"""Qwen 1 to 3, dense: as Llama, but rotary pairs stand half a head apart (arXiv 2309.16609, 2407.10671, 2505.09388).
+
+Qwen 1 and 2 have biases on q, k and v, Qwen 3 norms them for each head instead; the file tells.
+"""
+
+from ..nn import attention, gated_mlp, output, rms_norm, silu
+
+NAMES = ("qwen", "qwen2", "qwen3")
+
+
+def hparams(meta):
+    return {"rope": "neox"}
+
+
+def block(w, x, h, layer):
+    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer)
+    return x + gated_mlp(w, rms_norm(x, w.ffn_norm), silu)
+
+
+def head(w, x, h):
+    return output(w, rms_norm(x, w.output_norm))
