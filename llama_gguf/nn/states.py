@@ -87,7 +87,9 @@ def mamba(w, x, h):
     u, z = split(w.ssm_in @ x, h.inner, h.inner)
     u = silu(conv(u, w.ssm_conv1d, h.taps))
     dt, b, c = split(w.ssm_x @ u, h.rank, h.state, h.state)
-    if h.normed:
+    if "ssm_dt_norm" in w:
+        dt, b, c = rms_norm(dt, w.ssm_dt_norm), rms_norm(b, w.ssm_b_norm), rms_norm(c, w.ssm_c_norm)
+    elif h.normed:
         dt, b, c = rms_norm(dt), rms_norm(b), rms_norm(c)
     y = scan(u, softplus(w.ssm_dt @ dt), b, c, w["ssm_a"], w["ssm_d"], heads=h.inner)
     return w.ssm_out @ (silu(z) * y)

@@ -15,10 +15,10 @@ from llama_gguf.reference import Reference
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
 GOLDENS = (
     "llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3",
-    "mamba", "lfm2", "mamba2", "granitehybrid", "qwen35",
+    "mamba", "lfm2", "mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1",
 )
 PEERS = ("transformers", "llama_cpp")
-RANDOM = ("mamba2", "granitehybrid", "qwen35")
+RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
 
 
 def path(name):

@@ -53,6 +53,7 @@ class Maker:
         self.matrix(f"{at}attn_k", kv_heads * HEAD, WIDTH)
         self.matrix(f"{at}attn_v", kv_heads * HEAD, WIDTH)
         self.matrix(f"{at}attn_output", WIDTH, heads * HEAD)
+        self.tensors[f"{at}attn_output.weight"] /= 2  # keys and values are rounded in some tests
 
     def mlp(self, at, gated=True):
         for name in ("ffn_gate", "ffn_up") if gated else ("ffn_up",):
@@ -69,6 +70,20 @@ class Maker:
         if norm:
             self.norm(f"{at}ssm_norm", s["group_count"], s["inner_size"] // s["group_count"])
         self.matrix(f"{at}ssm_out", WIDTH, s["inner_size"])
+
+    def mamba(self, at, s, normed=False):
+        inner, state, rank = s["inner_size"], s["state_size"], s["time_step_rank"]
+        self.matrix(f"{at}ssm_in", 2 * inner, WIDTH)
+        self.conv(f"{at}ssm_conv1d", inner, s["conv_kernel"])
+        self.matrix(f"{at}ssm_x", rank + 2 * state, inner)
+        self.matrix(f"{at}ssm_dt", inner, rank)
+        self.vector(f"{at}ssm_dt.bias", inner, mean=-1.0, spread=1.0)
+        if normed:
+            for name, size in (("dt", rank), ("b", state), ("c", state)):
+                self.norm(f"{at}ssm_{name}_norm", size)
+        self.rates(f"{at}ssm_a", inner, state)
+        self.vector(f"{at}ssm_d", inner, mean=1.0)
+        self.matrix(f"{at}ssm_out", WIDTH, inner)
 
     def delta_net(self, at, s):
         keys, heads = s["group_count"] * s["state_size"], s["time_step_rank"]
@@ -150,7 +165,65 @@ def qwen35(path):
     m.write(path, "qwen35", ssm(s) | turns | heads | order, layers=4)
 
 
-MODELS = {f.__name__: f for f in (mamba2, granitehybrid, qwen35)}
+def falcon_mamba(path):
+    """The norms have no weights here."""
+    m, s = Maker(4), sizes(state=16, rank=4, groups=1)
+    m.ends()
+    for i in range(2):
+        m.norm(f"blk.{i}.attn_norm", WIDTH)
+        m.mamba(f"blk.{i}.", s)
+    keys = ssm(s) | {"attention.head_count": 0, "feed_forward_length": 0, "ssm.dt_b_c_rms": True}
+    m.write(path, "mamba", keys, layers=2)
+
+
+def jamba(path):
+    m, s = Maker(5), sizes(state=16, rank=4, groups=1)
+    m.ends()
+    for i in range(2):
+        m.norm(f"blk.{i}.attn_norm", WIDTH)
+        m.attention(f"blk.{i}.") if i else m.mamba(f"blk.{i}.", s, normed=True)
+        m.norm(f"blk.{i}.ffn_norm", WIDTH)
+        m.mlp(f"blk.{i}.")
+    m.write(path, "jamba", ssm(s) | {"attention.head_count_kv": ints(0, KV_HEADS)}, layers=2)
+
+
+def nemotron_h(path):
+    m, s = Maker(6), sizes(state=16, rank=6, groups=2, inner=120)
+    m.ends(tied=False)
+    kinds = "m*-m"
+    for i, kind in enumerate(kinds):
+        m.norm(f"blk.{i}.attn_norm", WIDTH)
+        if kind == "m":
+            m.mamba2(f"blk.{i}.", s)
+        elif kind == "*":
+            m.attention(f"blk.{i}.")
+        else:
+            m.mlp(f"blk.{i}.", gated=False)
+    keys = {
+        "attention.head_count_kv": ints(*(KV_HEADS * (k == "*") for k in kinds)),
+        "feed_forward_length": ints(*(FF * (k == "-") for k in kinds)),
+        "attention.layer_norm_epsilon": 1e-5, "attention.key_length": HEAD, "attention.value_length": HEAD,
+    }
+    m.write(path, "nemotron_h", ssm(s) | keys, layers=len(kinds))
+
+
+def falcon_h1(path):
+    m, s = Maker(7), sizes(state=16, rank=3, groups=1, inner=96)
+    m.ends(tied=False)
+    for i in range(2):
+        m.norm(f"blk.{i}.attn_norm", WIDTH)
+        m.mamba2(f"blk.{i}.", s, norm=i == 1)
+        m.attention(f"blk.{i}.")
+        m.norm(f"blk.{i}.ffn_norm", WIDTH)
+        m.tensors[f"blk.{i}.ffn_norm"] = m.tensors.pop(f"blk.{i}.ffn_norm.weight")
+        m.mlp(f"blk.{i}.")
+    heads = {"attention.head_count_kv": KV_HEADS, "attention.key_length": HEAD, "attention.value_length": HEAD}
+    m.write(path, "falcon-h1", ssm(s) | heads | {"rope.freq_base": 1e5}, layers=2)
+
+
+MODELS = {f.__name__.replace("_h1", "-h1").replace("_m", "-m"): f for f in (
+    mamba2, granitehybrid, qwen35, falcon_mamba, jamba, nemotron_h, falcon_h1,
+)}
 
 if __name__ == "__main__":
     MODELS[sys.argv[1]](sys.argv[2])

@@ -14,7 +14,7 @@ OUTSIDE = 1e-12  # another engine's float32; 5e-14 is usual
 TABLE = 1e-6  # llama.cpp takes GELU from a table of halves
 CACHED = {"gemma3": 1e-7}  # keys and values rounded to F16 (2**-11 each); its normed heads make the largest scores
 SMALL_SCORES = 1e-8  # the same for the other models
-RECURRENT = ("mamba", "lfm2", "mamba2", "granitehybrid", "qwen35")  # some layers have no attention
+RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
 FLIPPED = 1e-4  # a last bit may tip an 8-bit code, 1 / 127 of its block; the codes themselves cost 3e-4
 
 

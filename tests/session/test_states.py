@@ -8,7 +8,7 @@ from llama_gguf import ContextOverflow, memory
 from ..models.goldens import exact, golden, nmse
 from .common import same
 
-NAMES = ("mamba", "granitehybrid", "qwen35", "lfm2")
+NAMES = ("mamba", "granitehybrid", "qwen35", "lfm2", "falcon-h1")
 IDS = np.random.default_rng(0).integers(2, 260, 400).tolist()
 SAME = 1e-10  # two orders of the same float32 sums
 

@@ -1,0 +1,24 @@
+"""Nemotron-H: each layer is one thing only, a Mamba-2 scan, attention without positions, or a feed-forward network.
+
+Which, the file tells by layer: by its key heads, and by the width of its network (arXiv 2504.03624).
+"""
+
+from ..hparams import state_space
+from ..nn import attention, mamba2, mlp, output, relu_squared, rms_norm
+
+NAMES = ("nemotron_h",)
+
+
+def hparams(meta):
+    return state_space(meta) | {"recurrent": True}
+
+
+def block(w, x, h, layer):
+    y = rms_norm(x, w.attn_norm)
+    if h.ff:
+        return x + mlp(w, y, relu_squared)
+    return x + (attention(w, y, h, layer) if h.kv_heads else mamba2(w, y, h))
+
+
+def head(w, x, h):
+    return output(w, rms_norm(x, w.output_norm))
