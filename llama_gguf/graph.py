@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
+PRODUCTS = {"matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -141,9 +142,12 @@ class Weights:
 
     def __getitem__(self, name):
         """`w["ssm_dt"]` is w.ssm_dt or, where the file has no such weight, what it has by that very name."""
-        if name in self or (tensor := self._take(self._prefix + name)) is None:
-            return self.__getattr__(name)
-        return Weight(self._graph, self._prefix + name, tensor)
+        return name not in self and self.bare(name) or self.__getattr__(name)
+
+    def bare(self, key):
+        """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
+        tensor = self._take(f"{self._prefix}{key}")
+        return tensor and Weight(self._graph, self._prefix + key, tensor)
 
     def parts(self, key, **sizes):
         """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does

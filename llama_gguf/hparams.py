@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 from .rope import Rope
 from .rope import read as read_rope
+from .routing import Routing
+from .routing import read as read_routing
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
 STATE = 1 << 16
@@ -32,6 +34,7 @@ class HParams:
     layer_eps: float  # of layer norms
     rope: Rope | None
     ff: int = 0
+    routing: Routing | None = None  # of a mixture of experts
     skipped: int = 0  # blocks behind the layers that only predict several tokens at once
     each: dict = field(default_factory=dict)  # name: its numbers, one a layer, where they differ
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
@@ -55,7 +58,6 @@ def read(meta, module, tensors):
     each = per_layer(meta, blocks, least=0 if own.pop("recurrent", False) else 1)
     heads, kv_heads, ff = (max(each[name][: blocks - skipped]) for name in ("heads", "kv_heads", "ff"))
     head_dim = head_width(meta, ".attention.key_length", width, heads)
-    refuse_experts(meta)
     check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
@@ -73,6 +75,7 @@ def read(meta, module, tensors):
         ff=ff,
         skipped=skipped,
         each={name: values for name, values in each.items() if len(set(values)) > 1},
+        routing=read_routing(meta, own.pop("experts", None)),
         extra=SimpleNamespace(**own),
     )
 
@@ -85,7 +88,7 @@ def per_layer(meta, layers, least):
     else:
         kv_heads = heads
     for n, kv in zip(heads, kv_heads, strict=True):
-        if kv and n % kv:
+        if kv and (n == 0 or n % kv):
             raise meta.error(".attention.head_count_kv", f"is {kv}, which does not divide {n} heads")
     return {"heads": heads, "kv_heads": kv_heads, "ff": meta.ints(".feed_forward_length", layers, 0, lo=0, hi=WIDTH)}
 
@@ -134,12 +137,6 @@ def windows(meta, every, default=0):
         every = meta.int(key, every, lo=0, hi=LAYERS)
         local = [not every or layer % every < every - 1 for layer in range(layers)]
     return tuple(window if here else 0 for here in local)
-
-
-def refuse_experts(meta):
-    """A mixture of experts read as a dense model would answer nonsense."""
-    if meta.int(".expert_count", 0, lo=0):
-        raise meta.error(".expert_count", f"is not 0, but mixtures of experts are not supported for {meta.arch} yet")
 
 
 def check_vocabulary(meta, tensors):

@@ -8,7 +8,7 @@ from . import cache, generation, hparams, memory, models
 from .engine import default_threads
 from .errors import ModelError
 from .gguf import GGUFFile
-from .graph import Graph, Weights, trace
+from .graph import PRODUCTS, Graph, Weights, trace
 from .weights import WeightStore
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
@@ -70,7 +70,7 @@ class Model:
             self.check_tensors()
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
-        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind == "matmul")
+        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in PRODUCTS)
         self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states)
         most = self.graph.most
         if n_ctx:

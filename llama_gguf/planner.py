@@ -10,6 +10,8 @@ from .lowering import Task
 from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
+EXPERTS = ("experts", "experts_gated", "experts_sum")
+PRODUCTS = ("matmul", "gated_matmul", *EXPERTS)
 REST = 4  # tasks that a buffer rests after its last reader
 
 
@@ -91,11 +93,11 @@ class Planned:
         self.cache_ids = {layer: self.plan.add_cache(*self.caches.binding(layer)) for layer in self.caches.specs}
         self.matrix_ids, room = {}, 0
         for t in self.tasks:
-            for weight in (t.weight, t.other) if t.kind in ("matmul", "gated_matmul") else ():
+            for weight in (t.weight, t.other) if t.kind in PRODUCTS else ():
                 if weight and weight.tensor.name not in self.matrix_ids:
                     number, scratch = self.plan.add_matrix(*self.store.binding(weight.tensor))
                     self.matrix_ids[weight.tensor.name] = number
-                    room = max(room, scratch)
+                    room = max(room, scratch + self.experts_room(t, weight.tensor)[1] * 4)
         self.room = self.threads_room(room // 4)
         each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
         self.query_room = self.threads_room(engine.UNIT_ROWS * each)
@@ -149,8 +151,9 @@ class Planned:
         elif t.kind in ("rms_norm", "layer_norm") and t.weight:
             found["gain"] = self.store.vector(t.weight.tensor)
             found["bias"] = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
-        elif t.kind in ("matmul", "gated_matmul"):
+        elif t.kind in PRODUCTS:
             found |= self.product(t, found["raw"])
+            found["n"] += self.experts_room(t, t.weight.tensor)
         return found | {name: self.vector(v) for name, v in t.vectors.items()}
 
     def vector(self, numbers):
@@ -166,7 +169,19 @@ class Planned:
         bias = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
         number = self.matrix_ids
         found = {"raw": strided, "matrix": number[t.weight.tensor.name], "bias": bias, "scratch": self.room}
-        return found | ({"other": number[t.other.tensor.name]} if t.other else {})
+        if t.other:
+            found["other"] = number[t.other.tensor.name]
+            found["gain"] = self.store.vector(t.other.bias) if t.other.bias is not None else 0
+        return found
+
+    def experts_room(self, t, tensor):
+        """Floats of a thread's scratch before gathered rows (sorted pairs) and before a panel; (0, 0) elsewhere."""
+        if t.kind not in EXPERTS:
+            return 0, 0
+        count, used, _ = t.n
+        row = row_floats(("q",), tensor.shape[-1]) if self.store.quantized(tensor) else floats(tensor.shape[-1])
+        pairs = floats(count + 1 + self.capacity * used)
+        return pairs, pairs + floats(engine.EXPERT_ROWS * row)
 
     def keep(self, array):
         self.plan.owners.append(array)

@@ -33,6 +33,9 @@ SHAPES = {  # of well-known models, for `tiny`
     "1b": dict(layers=16, width=2048, heads=32, kv_heads=8, ff=8192, tokens=128256, tied=True, context=8192),
     "7b": dict(layers=32, width=4096, heads=32, kv_heads=32, ff=11008, tokens=32000, context=4096),
     "8b": dict(layers=32, width=4096, heads=32, kv_heads=8, ff=14336, tokens=128256, context=8192),
+    "moe-8x": dict(  # Mixtral's, smaller: 2.5 billion weights, of which a token meets 0.8
+        layers=12, width=2048, heads=32, kv_heads=8, ff=4096, tokens=32000, context=8192, experts=8, experts_used=2
+    ),
 }
 
 POOL = 65537  # random blocks that a large matrix is made of; a prime, so that rows begin at different blocks
@@ -41,10 +44,11 @@ POOL = 65537  # random blocks that a large matrix is made of; a prime, so that r
 def tiny(
     path, arch="llama", seed=0, type="F32", *, layers=2, width=64, heads=4, kv_heads=2,
     head_dim=None, ff=96, context=256, eps=1e-5, rope_base=10000.0, tied=False, biases=False,
-    qk_norms=False, vocabulary=True, tokens=None, metadata=None, tensors=None,
+    qk_norms=False, experts=0, experts_used=2, vocabulary=True, tokens=None, metadata=None, tensors=None,
 ):
     """Write a llama-shaped model and return `path`. Matrices are of `type`, a tensor type or a mixture such as
-    Q4_K_M; norms and biases F32. `tokens`: size of the vocabulary, 269 or more.
+    Q4_K_M; norms and biases F32. `experts`: as many instead of each feed-forward network, `ff` being the width of one.
+    `tokens`: size of the vocabulary, 269 or more.
 
     `metadata` overrides keys, `tensors` overrides tensors by name (arrays become F32; or
     (type name, shape, bytes)); None takes a key or tensor away. The same seed writes the same file.
@@ -67,16 +71,18 @@ def tiny(
         f"{arch}.rope.freq_base": float(rope_base),
         f"{arch}.vocab_size": len(tokens),
     }
+    keys |= {f"{arch}.expert_count": experts, f"{arch}.expert_used_count": experts_used} if experts else {}
     keys |= vocabulary_keys(tokens) if vocabulary else {"tokenizer.ggml.model": "none"}
     shapes = {"token_embd.weight": (len(tokens), width), "output_norm.weight": (width,)}
     shapes |= {} if tied else {"output.weight": (len(tokens), width)}
     for i in range(layers):
         block = block_shapes(width, ff, heads * head_dim, kv_heads * head_dim)
+        block = with_experts(block, experts, width) if experts else block
         block |= {"attn_q_norm.weight": (head_dim,), "attn_k_norm.weight": (head_dim,)} if qk_norms else {}
         for name, shape in block.items():
             shapes[f"blk.{i}.{name}"] = shape
-            if biases and len(shape) == 2:
-                shapes[f"blk.{i}.{name.removesuffix('weight')}bias"] = shape[:1]
+            if biases and len(shape) > 1:
+                shapes[f"blk.{i}.{name.removesuffix('weight')}bias"] = shape[:-1]
     pools = {}
     made = {
         name: random_tensor(name, shape, type_of(name, type, layers, tied), rng, pools)
@@ -107,27 +113,36 @@ def block_shapes(width, ff, queries, keys):
     }
 
 
+def with_experts(block, experts, width):
+    """The same block with a router and so many of each feed-forward matrix."""
+    ffn = ("ffn_gate.weight", "ffn_up.weight", "ffn_down.weight")
+    many = {name.replace(".", "_exps."): (experts, *block[name]) for name in ffn}
+    return {n: s for n, s in block.items() if n not in ffn} | {"ffn_gate_inp.weight": (experts, width)} | many
+
+
 def type_of(name, type, layers, tied):
     """The type of a matrix: `type`, or what llama-quantize gives it in a mixture (without an importance matrix)."""
     if type not in MIXTURES:
         return type
     plain, better = MIXTURES[type]
     where = name.split(".")
+    if where[0] == "blk" and where[2] == "ffn_gate_inp":
+        return "F32"
     if where[0] != "blk":
         return better if where[0] == ("token_embd" if tied else "output") else plain
     layer, eighth = int(where[1]), layers // 8
     more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
-    return better if more and where[2] in ("attn_v", "ffn_down") else plain
+    return better if more and where[2] in ("attn_v", "ffn_down", "ffn_down_exps") else plain
 
 
 def random_tensor(name, shape, type, rng, pools):
     """(type name, shape, data): weights of variance 1 / columns, norms around 1, small biases."""
-    if len(shape) == 1:
+    if len(shape) == 1 or name.endswith("bias"):
         mean = 1.0 if name.endswith("weight") else 0.0
         return given(mean + 0.1 * rng.standard_normal(shape))
-    rows, cols = shape
+    rows, cols = math.prod(shape[:-1]), shape[-1]
     if math.prod(shape) // TYPES[type].block <= POOL:
-        return type, shape, random_matrix(type, *shape, rng)
+        return type, shape, random_matrix(type, rows, cols, rng)
     if (type, cols) not in pools:
         pools[type, cols] = random_matrix(type, 1, POOL * TYPES[type].block, rng, fan_in=cols)
     start = int(rng.integers(POOL)) * TYPES[type].bytes

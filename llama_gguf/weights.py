@@ -1,5 +1,7 @@
 """The weights as the engine wants them: packed into panels, or left in the file and read where they are."""
 
+import math
+
 import numpy as np
 
 from .engine import panels as engine
@@ -47,7 +49,7 @@ class WeightStore:
         least, most = BATCH  # each batch ends in a barrier: some 64 of them
         batch = min(most, max(least, room.nbytes // 64))
         for part in batches(self._pieces(jobs, batch), batch):
-            engine.pack([(raw, t.type.id, t.shape[1], panels) for t, _, raw, panels in part], self.n_threads)
+            engine.pack([(raw, t.type.id, t.shape[-1], panels) for t, _, raw, panels in part], self.n_threads)
             for tensor, first, raw, _ in part:
                 tensor.release(first, len(raw))  # the file's pages, or both copies would be in memory
         self._bindings |= {tensor.name: self._binding(tensor, panels) for tensor, panels in jobs}
@@ -55,30 +57,34 @@ class WeightStore:
     def _pieces(self, jobs, most):
         """(tensor, first row, raw rows, their panels) of about `most` bytes at most: whole panels."""
         for tensor, panels in jobs:
-            raw, (size, _) = tensor.raw, self._panels(tensor)
-            each = max(1, most // size)
-            for panel in range(0, -(-len(raw) // self._lanes), each):
-                first = panel * self._lanes
-                rows = raw[first : first + each * self._lanes]
-                yield tensor, first, rows, panels[panel * size : (panel + each) * size]
+            matrices, (size, _) = matrices_of(tensor), self._panels(tensor)
+            if matrices.shape[1] % self._lanes == 0 and matrices.flags.c_contiguous:
+                matrices = matrices.reshape(1, -1, matrices.shape[2])  # of whole panels: they are like one
+            each, in_one = max(1, most // size), -(-matrices.shape[1] // self._lanes)
+            for i, raw in enumerate(matrices):
+                for panel in range(0, in_one, each):
+                    first, end = panel * self._lanes, min(panel + each, in_one)
+                    room = panels[(i * in_one + panel) * size : (i * in_one + end) * size]
+                    yield tensor, i * len(raw) + first, raw[first : end * self._lanes], room
 
     def _panels(self, tensor):
-        """Bytes of one panel, and of all."""
-        rows, cols = tensor.shape
+        """Bytes of one panel, and of all; each expert's begin anew."""
+        *count, rows, cols = tensor.shape
         size = engine.panel_bytes(tensor.type.id, cols)
-        return size, -(-rows // self._lanes) * size
+        return size, math.prod(count) * -(-rows // self._lanes) * size
 
     def _binding(self, tensor, panels):
-        size = self._panels(tensor)[0]
-        return self._address(tensor.name, panels), size, *tensor.shape, tensor.type.id, True, False
+        (size, room), n = self._panels(tensor), math.prod(tensor.shape[:-2])
+        return self._address(tensor.name, panels), size, room // n, *tensor.shape[-2:], tensor.type.id, True, False
 
     def _bind(self, tensor):
         if self.packed(tensor):
             self.pack([tensor])
             return self._bindings[tensor.name]
         exact = self.exact or tensor.type.id not in self._kernels
-        where = self._address(tensor.name, tensor.raw)
-        return where, tensor.row_bytes, *tensor.shape, tensor.type.id, False, exact
+        matrices = matrices_of(tensor)
+        where, after = self._address(tensor.name, matrices), matrices.strides[0]
+        return where, tensor.row_bytes, after, *tensor.shape[-2:], tensor.type.id, False, exact
 
     def table(self, tensor):
         """Fields of a record that looks rows up."""
@@ -96,6 +102,12 @@ class WeightStore:
     def _address(self, name, array):
         self._arrays[name] = array
         return address(array)
+
+
+def matrices_of(tensor):
+    """The bytes of a matrix, or of each expert's: (n, rows, row_bytes), a view."""
+    raw = tensor.raw
+    return raw if raw.ndim == 3 else raw.reshape(-1, tensor.shape[-2], raw.shape[1])
 
 
 def batches(pieces, most):

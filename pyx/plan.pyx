@@ -18,10 +18,12 @@ KINDS = {name: first + i for first, names in {  # the order of operations in tab
     0: "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
        "gated gated_matmul",
     20: "layer_norm position temper",
+    40: "route gate_probs topk gate_weights experts experts_gated experts_sum swiglu_oai gate_shared",
     56: "heads_part conv scan scan_heads delta l2_norm softplus",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS
+EXPERT_ROWS = GATHERED
 UNIT_ROWS, SPLIT = ROOM, (SPLIT_TOKENS, SPAN)
 SLICE_SECONDS = 0.03         # how long a team works before Python may look for an interrupt
 
@@ -105,8 +107,10 @@ cdef class Plan:
     def __len__(self):
         return self.n_ops
 
-    def add_matrix(self, size_t data, Py_ssize_t stride, int rows, int cols, int type_id, bint packed, bint exact):
-        """A weight: packed panels `stride` bytes apart, or the file's rows. Returns (number, room).
+    def add_matrix(self, size_t data, Py_ssize_t stride, Py_ssize_t next, int rows, int cols, int type_id, bint packed,
+                   bint exact):
+        """A weight: packed panels `stride` bytes apart, or the file's rows; experts `next` bytes apart.
+        Returns (number, room).
 
         `exact`: rows are dequantized when they are used and meet float activations. `room`: bytes of scratch a thread.
         """
@@ -118,6 +122,7 @@ cdef class Plan:
             raise MemoryError
         self.matrices = grown
         m.data, m.stride, m.rows, m.cols, m.tile = <const uint8_t*>data, stride, rows, cols, f.tile
+        m.next = next
         m.panel, m.quantized = cols // f.block_cols * f.block_bytes, f.quantized
         if not packed:
             m.pack = f.pack

@@ -20,7 +20,7 @@ LAYERS = (
     "errors",
     "gguf",
     "engine",
-    "vocab hparams rope weights graph nn reference models",
+    "vocab hparams rope routing weights graph nn reference models",
     "cache lowering planner",
     "memory session sampling generation trace lens",
     "catalogue pypi hub",

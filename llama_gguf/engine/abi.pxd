@@ -10,6 +10,7 @@ cdef enum:
     ROOM = 32            # query rows (token, head) of one unit of attention
     SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
     SPAN = 128           # positions of one such part
+    GATHERED = 64        # rows of activations that one expert of a mixture takes at a time
 
 cdef struct Scale:       # of one block of 8-bit activations: value = d * code
     float d
@@ -37,6 +38,7 @@ cdef struct Matrix:      # a weight, (rows, cols)
     const uint8_t* data
     Py_ssize_t stride        # bytes from panel to panel; from row to row if it is not packed
     Py_ssize_t panel         # bytes of a panel
+    Py_ssize_t next          # bytes from one expert's matrix to the next one's
     int rows
     int cols
     int quantized            # 1: activations in 8 bits, 0: in float

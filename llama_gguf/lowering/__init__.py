@@ -7,22 +7,22 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 from .acts import ACTS
 from .attention import Attention
 from .dense import Dense
+from .experts import Experts, fused_experts
 from .fusion import fused
 from .states import States
 from .task import Task
 
-QUANTIZING = {  # can leave an 8-bit copy too
-    "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "conv",
-}
+QUANTIZING = {"rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "swiglu_oai", "conv"}
+"""Kinds that can leave an 8-bit copy of what they make."""
 
 
-class Lowering(Attention, Dense, States):
+class Lowering(Attention, Dense, Experts, States):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):
         self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
         self.tasks, self.made, self.widths, self.views = [], {}, {}, {}
-        records = list(graph.records) if visible else fused(graph.records, store)
+        records = list(graph.records) if visible else fused_experts(fused(graph.records, store), store)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
             if r.kind in ("matmul", "gated_matmul"):
@@ -46,7 +46,7 @@ class Lowering(Attention, Dense, States):
 
     def eight_bit(self, act):
         """The key of a value's 8-bit copy: made with the value if its task can, else by a task of its own."""
-        terms = self.terms[act.id]
+        terms = self.terms.get(act.id, 1)
         key = ("q" * terms, act.id)
         if key not in self.widths:
             maker = self.made.get(("x", act.id))
@@ -71,6 +71,9 @@ class Lowering(Attention, Dense, States):
         self.add(self.task(r, n=(ACTS[r.attrs["fn"]],), f=r.attrs["f"]))
 
     do_gated = do_act
+
+    def act(self, fn):
+        return ACTS[fn]
 
     def do_matmul(self, r):
         task = self.task(r, sources=("raw", "c"), weight=r.attrs["weight"])

@@ -1,13 +1,13 @@
 """Qwen 3.5: three layers of gated DeltaNet to each one of attention, whose output is gated too (arXiv 2412.06464).
 
 Queries come with their gates, head by head; only the first dims of a head turn. The norm before the feed-forward
-network is called post_attention_norm.
+network, or the mixture of experts with a shared one, is called post_attention_norm.
 """
 
 from ..hparams import state_space
-from ..nn import attend, delta_net, gated_mlp, output, rms_norm, rope, sigmoid, silu, split_heads
+from ..nn import attend, delta_net, moe_or_mlp, output, rms_norm, rope, sigmoid, split_heads
 
-NAMES = ("qwen35",)
+NAMES = ("qwen35", "qwen35moe")
 
 
 def hparams(meta):
@@ -17,7 +17,8 @@ def hparams(meta):
         recurrent = [bool(x) for x in meta.array(".attention.recurrent_layers", "bool")]
         if len(recurrent) != layers:
             raise meta.error(".attention.recurrent_layers", f"has {len(recurrent)} elements for {layers} layers")
-    return state_space(meta) | {"rope": "neox", "is_recurrent": recurrent}
+    experts = {"gating": "softmax", "norm": True} if meta.arch == "qwen35moe" else None
+    return state_space(meta) | {"rope": "neox", "is_recurrent": recurrent, "experts": experts}
 
 
 def gated_attention(w, x, h, layer):
@@ -30,7 +31,7 @@ def gated_attention(w, x, h, layer):
 def block(w, x, h, layer):
     y = rms_norm(x, w.attn_norm)
     x = x + (delta_net(w, y, h) if h.is_recurrent[layer] else gated_attention(w, y, h, layer))
-    return x + gated_mlp(w, rms_norm(x, w.post_attention_norm), silu)
+    return x + moe_or_mlp(w, rms_norm(x, w.post_attention_norm), h)
 
 
 def head(w, x, h):

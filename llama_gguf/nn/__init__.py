@@ -6,6 +6,7 @@ Shapes are per token: a value `x` is `x.width` floats; heads stand side by side 
 from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, tanh, xielu
 from .attention import attend, attention, query_key_value, rope, temper
 from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
+from .experts import moe, moe_or_mlp, swiglu_oai
 from .states import (
     conv,
     delta_net,
@@ -36,6 +37,8 @@ __all__ = [
     "mamba",
     "mamba2",
     "mlp",
+    "moe",
+    "moe_or_mlp",
     "output",
     "part",
     "query_key_value",
@@ -51,6 +54,7 @@ __all__ = [
     "softplus",
     "split",
     "split_heads",
+    "swiglu_oai",
     "tanh",
     "temper",
     "xielu",

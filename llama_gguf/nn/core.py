@@ -1,5 +1,7 @@
 """Norms, feed-forward networks, parts of values, positions that are learned, logits."""
 
+from ..graph import wrong
+
 
 def rms_norm(x, w=None, heads=1, grouped=False):
     """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head.
@@ -55,7 +57,7 @@ def part(x, start, width, name=None):
 def split(x, *widths):
     """x cut into views of these widths, which make up all of it."""
     if sum(widths) != x.width:
-        raise ValueError(f"{x.name} has {x.width} values, which {widths} do not make up")
+        raise wrong(x.tensor or x.name, f"gives {x.width} values, but {' + '.join(map(str, widths))} are expected")
     starts = [sum(widths[:i]) for i in range(len(widths))]
     return [part(x, start, width) for start, width in zip(starts, widths, strict=True)]
 

@@ -10,9 +10,9 @@ The same model files run here; only `emit` differs: it computes where a Graph re
 import numpy as np
 
 from ..graph import Act, Graph, Weights, trace
-from . import acts, attention, core, states
+from . import acts, attention, core, experts, states
 
-TWINS = vars(core) | vars(acts) | vars(attention) | vars(states)
+TWINS = vars(core) | vars(acts) | vars(attention) | vars(experts) | vars(states)
 
 
 class Reference(Graph):

@@ -1,5 +1,5 @@
 # All bodies, in the order in which they build on each other.
-from libc.math cimport INFINITY, cos, expf, fabsf, log, sin, sqrtf
+from libc.math cimport INFINITY, cos, expf, fabsf, log, log1pf, sin, sqrtf
 from libc.stdint cimport int8_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
@@ -16,6 +16,8 @@ include "ops.pxi"
 include "dense.pxi"
 include "states.pxi"
 include "matmul.pxi"
+include "routing.pxi"
+include "experts.pxi"
 include "cache.pxi"
 include "pages.pxi"
 include "attention.pxi"

@@ -50,6 +50,13 @@ cdef void add_dense() noexcept:
     operations[20], operations[21], operations[22] = op_layer_norm, op_position, op_temper
 
 
+cdef void add_experts() noexcept:
+    cdef op_fn* o = operations
+    o[40], o[41], o[42], o[43] = op_route, op_gate_probs, op_topk, op_gate_weights
+    o[44], o[45], o[46] = op_experts, op_experts_gated, op_experts_sum
+    o[47], o[48] = op_swiglu_oai, op_gate_shared
+
+
 cdef void add_states() noexcept:
     cdef op_fn* o = operations
     o[56], o[57], o[58], o[59] = op_heads_part, op_conv, op_scan, op_scan_heads
@@ -69,6 +76,7 @@ def kernels():
         o[12], o[13], o[14], o[15] = op_softmax, op_mix, op_add, op_mul
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
         add_dense()
+        add_experts()
         add_states()
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer

@@ -1,7 +1,7 @@
 """Goldens: tiny models, and the logits that transformers and llama.cpp give for them.
 
-`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself. Files made by
-random_models.py have only the latter.
+`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself. Architectures
+that transformers does not have stand for themselves, and so do files made by random_models.py.
 """
 
 from functools import cache
@@ -13,12 +13,15 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
-GOLDENS = (
-    "llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3",
-    "mamba", "lfm2", "mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1",
+LLAMA = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral")
+DENSE = (
+    "apertus", "arcee", "baichuan", "baichuan-alibi", "bloom", "cohere2", "command-r", "ernie4_5", "falcon", "gemma",
+    "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt", "nemotron", "olmo",
+    "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
 )
-PEERS = ("transformers", "llama_cpp")
 RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
+RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
+GOLDENS = (*LLAMA, *DENSE, *RECURRENT)
 
 
 def path(name):
@@ -27,9 +30,15 @@ def path(name):
 
 @cache
 def golden(name):
-    """(token ids, {"transformers": logits, "llama_cpp": logits}): those that there are"""
+    """(token ids, {"transformers": logits, "llama_cpp": logits}), the first only where there is such a model."""
     arrays = np.load(FOLDER / name / "golden.npz")
-    return arrays["tokens"].tolist(), {k: arrays[k] for k in PEERS if k in arrays}
+    return arrays["tokens"].tolist(), {k: arrays[k] for k in ("transformers", "llama_cpp") if k in arrays}
+
+
+def closest(name):
+    """Logits in float32 of the nearest relative."""
+    logits = golden(name)[1]
+    return logits.get("transformers", logits["llama_cpp"])
 
 
 def exact(name, **options):

@@ -7,6 +7,7 @@ within a few tokens and keeps others.
 """
 
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from llama_gguf.gguf import write_gguf
 from llama_gguf.gguf.values import Typed
 from llama_gguf.testing import vocabulary_keys, words
 
-WIDTH, FF, HEADS, KV_HEADS, HEAD = 64, 48, 4, 2, 16
+WIDTH, FF, HEADS, KV_HEADS, HEAD, EXPERTS, USED = 64, 48, 4, 2, 16, 6, 2
+TOKENS = [0, *range(20, 60, 2), 41, 200, 7]
 
 
 class Maker:
@@ -59,6 +61,17 @@ class Maker:
         for name in ("ffn_gate", "ffn_up") if gated else ("ffn_up",):
             self.matrix(f"{at}{name}", FF, WIDTH)
         self.matrix(f"{at}ffn_down", WIDTH, FF)
+
+    def moe(self, at, gated=True, bias=False, shared=None):
+        """shared: the width of an expert for all tokens, with a weight of its own if it has a gate."""
+        self.matrix(f"{at}ffn_gate_inp", EXPERTS, WIDTH)
+        for name, rows, cols in (("gate", FF, WIDTH), ("up", FF, WIDTH), ("down", WIDTH, FF))[not gated :]:
+            self.tensors[f"{at}ffn_{name}_exps.weight"] = self.rng.standard_normal((EXPERTS, rows, cols)) / cols**0.5
+        if bias:
+            self.vector(f"{at}exp_probs_b.bias", EXPERTS)
+        if shared:
+            for name, rows, cols in (("gate", shared, WIDTH), ("up", shared, WIDTH), ("down", WIDTH, shared))[not gated :]:
+                self.matrix(f"{at}ffn_{name}_shexp", rows, cols)
 
     def mamba2(self, at, s, norm=True):
         channels = s["inner_size"] + 2 * s["group_count"] * s["state_size"]
@@ -115,6 +128,10 @@ def ssm(s):
     return {f"ssm.{k}": v for k, v in s.items()}
 
 
+def mixture(**more):
+    return {"expert_count": EXPERTS, "expert_used_count": USED, "expert_feed_forward_length": FF} | more
+
+
 def ints(*values):
     return Typed(list(values), "i32")
 
@@ -128,21 +145,22 @@ def mamba2(path):
     m.write(path, "mamba2", ssm(s) | {"attention.head_count": 0, "feed_forward_length": 0}, layers=2)
 
 
-def granitehybrid(path):
+def granitehybrid(path, experts=False):
     m, s = Maker(2), sizes(state=24, rank=8, groups=1)
     m.ends()
     for i in range(3):
         m.norm(f"blk.{i}.attn_norm", WIDTH)
         m.attention(f"blk.{i}.") if i == 1 else m.mamba2(f"blk.{i}.", s)
         m.norm(f"blk.{i}.ffn_norm", WIDTH)
-        m.mlp(f"blk.{i}.")
+        m.moe(f"blk.{i}.", shared=40) if experts else m.mlp(f"blk.{i}.")
     scales = {"embedding_scale": 3.0, "residual_scale": 0.4, "logit_scale": 2.5, "attention.scale": 0.2}
     turns = {"rope.scaling.finetuned": True, "rope.dimension_count": HEAD, "rope.freq_base": 10000.0}
     keys = ssm(s) | scales | turns | {"attention.head_count_kv": ints(0, KV_HEADS, 0)}
+    keys |= mixture(expert_shared_feed_forward_length=40) if experts else {}
     m.write(path, "granitehybrid", keys, layers=3)
 
 
-def qwen35(path):
+def qwen35(path, experts=False):
     m, s = Maker(3), sizes(state=16, rank=6, groups=2, inner=96)
     m.ends()
     for i in range(4):
@@ -155,14 +173,19 @@ def qwen35(path):
             m.norm(f"{at}attn_q_norm", HEAD)
             m.norm(f"{at}attn_k_norm", HEAD)
         m.norm(f"{at}post_attention_norm", WIDTH)
-        m.mlp(at)
+        if experts:
+            m.moe(at, shared=40)
+            m.vector(f"{at}ffn_gate_inp_shexp.weight", WIDTH)
+        else:
+            m.mlp(at)
     m.matrix("blk.3.nextn.eh_proj", WIDTH, 2 * WIDTH)
     for name in ("enorm", "hnorm", "shared_head_norm"):
         m.norm(f"blk.3.nextn.{name}", WIDTH)
     turns = {"rope.dimension_count": 8, "rope.dimension_sections": ints(2, 1, 1, 0), "rope.freq_base": 1e6}
     heads = {"attention.head_count_kv": KV_HEADS, "attention.key_length": HEAD, "attention.value_length": HEAD}
     order = {"nextn_predict_layers": 1, "full_attention_interval": 3}
-    m.write(path, "qwen35", ssm(s) | turns | heads | order, layers=4)
+    more = mixture(expert_shared_feed_forward_length=40) if experts else {}
+    m.write(path, "qwen35moe" if experts else "qwen35", ssm(s) | turns | heads | order | more, layers=4)
 
 
 def falcon_mamba(path):
@@ -176,18 +199,19 @@ def falcon_mamba(path):
     m.write(path, "mamba", keys, layers=2)
 
 
-def jamba(path):
+def jamba(path, experts=False):
     m, s = Maker(5), sizes(state=16, rank=4, groups=1)
     m.ends()
     for i in range(2):
         m.norm(f"blk.{i}.attn_norm", WIDTH)
         m.attention(f"blk.{i}.") if i else m.mamba(f"blk.{i}.", s, normed=True)
         m.norm(f"blk.{i}.ffn_norm", WIDTH)
-        m.mlp(f"blk.{i}.")
-    m.write(path, "jamba", ssm(s) | {"attention.head_count_kv": ints(0, KV_HEADS)}, layers=2)
+        m.moe(f"blk.{i}.") if experts and i else m.mlp(f"blk.{i}.")
+    keys = ssm(s) | {"attention.head_count_kv": ints(0, KV_HEADS)} | (mixture() if experts else {})
+    m.write(path, "jamba", keys, layers=2)
 
 
-def nemotron_h(path):
+def nemotron_h(path, experts=False):
     m, s = Maker(6), sizes(state=16, rank=6, groups=2, inner=120)
     m.ends(tied=False)
     kinds = "m*-m"
@@ -197,6 +221,8 @@ def nemotron_h(path):
             m.mamba2(f"blk.{i}.", s)
         elif kind == "*":
             m.attention(f"blk.{i}.")
+        elif experts:
+            m.moe(f"blk.{i}.", gated=False, bias=True, shared=40)
         else:
             m.mlp(f"blk.{i}.", gated=False)
     keys = {
@@ -204,7 +230,9 @@ def nemotron_h(path):
         "feed_forward_length": ints(*(FF * (k == "-") for k in kinds)),
         "attention.layer_norm_epsilon": 1e-5, "attention.key_length": HEAD, "attention.value_length": HEAD,
     }
-    m.write(path, "nemotron_h", ssm(s) | keys, layers=len(kinds))
+    more = {"expert_weights_norm": True, "expert_weights_scale": 1.5, "expert_shared_feed_forward_length": 40}
+    keys |= mixture(expert_shared_count=1, **more) if experts else {}
+    m.write(path, "nemotron_h_moe" if experts else "nemotron_h", ssm(s) | keys, layers=len(kinds))
 
 
 def falcon_h1(path):
@@ -221,9 +249,33 @@ def falcon_h1(path):
     m.write(path, "falcon-h1", ssm(s) | heads | {"rope.freq_base": 1e5}, layers=2)
 
 
+def lfm2moe(path):
+    m = Maker(8)
+    m.ends()
+    m.tensors["token_embd_norm.weight"] = m.tensors.pop("output_norm.weight")
+    for i in range(3):
+        m.norm(f"blk.{i}.attn_norm", WIDTH)
+        if i == 1:
+            m.attention(f"blk.{i}.")
+            m.norm(f"blk.{i}.attn_q_norm", HEAD)
+            m.norm(f"blk.{i}.attn_k_norm", HEAD)
+        else:
+            m.matrix(f"blk.{i}.shortconv.in_proj", 3 * WIDTH, WIDTH)
+            m.conv(f"blk.{i}.shortconv.conv", WIDTH, 3, bias=False)
+            m.matrix(f"blk.{i}.shortconv.out_proj", WIDTH, WIDTH)
+        m.norm(f"blk.{i}.ffn_norm", WIDTH)
+        m.moe(f"blk.{i}.", bias=True) if i else m.mlp(f"blk.{i}.")
+    keys = {"shortconv.l_cache": 3, "attention.head_count_kv": ints(0, KV_HEADS, 0), "rope.freq_base": 1e6}
+    more = mixture(leading_dense_block_count=1, expert_gating_func=2)
+    m.write(path, "lfm2moe", keys | more, layers=3)
+
+
 MODELS = {f.__name__.replace("_h1", "-h1").replace("_m", "-m"): f for f in (
     mamba2, granitehybrid, qwen35, falcon_mamba, jamba, nemotron_h, falcon_h1,
 )}
+MIXTURES = {"lfm2moe": lfm2moe} | {  # not stored: made anew, with llama.cpp's logits of TOKENS in recurrent_mixtures.npz
+    f"{f.__name__}-moe": partial(f, experts=True) for f in (granitehybrid, qwen35, jamba, nemotron_h)
+}
 
 if __name__ == "__main__":
-    MODELS[sys.argv[1]](sys.argv[2])
+    (MODELS | MIXTURES)[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,22 @@
+"""Qwen 1.5 and 2 MoE (with biases of q, k and v) and Qwen 3 MoE (with norms of q and k): arXiv 2407.10671, 2505.09388.
+
+Qwen 2's weights of experts are not made to add up to 1, and a shared expert stands beside them, weighted by a gate of
+its own; Qwen 3's add up to 1, and none is shared.
+"""
+
+from ..nn import attention, moe, output, rms_norm
+
+NAMES = ("qwen2moe", "qwen3moe")
+
+
+def hparams(meta):
+    return {"rope": "neox", "experts": {"gating": "softmax", "norm": meta.arch == "qwen3moe"}}
+
+
+def block(w, x, h, layer):
+    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer)
+    return x + moe(w, rms_norm(x, w.ffn_norm), h)
+
+
+def head(w, x, h):
+    return output(w, rms_norm(x, w.output_norm))
