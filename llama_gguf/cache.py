@@ -1,7 +1,8 @@
-"""The KV cache: pages of 64 positions that all sequences share, one set of pages for each kind of layer.
+"""The KV cache: pages of 64 positions that all sequences share, one set of pages for each kind of layer; and states.
 
 A full layer keeps every position; a windowed one a ring of pages that holds its window and one step. Numbers stand as
-F32, F16, Q8_0 or Q4_0, the types of GGUF; how, is in pyx/isa/cache.pxi.
+F32, F16, Q8_0 or Q4_0, the types of GGUF; how, is in pyx/isa/cache.pxi. A recurrent layer keeps a state of fixed size
+for each sequence, in F32: the kernels take it for zero where a sequence begins, so nobody has to clear it.
 """
 
 import numpy as np
@@ -16,15 +17,17 @@ KV_TYPES = ("F32", "F16", "Q8_0", "Q4_0")
 
 
 class KVCache:
-    """Keys and values of `n_seq` sequences of up to `n_ctx` positions. Memory is taken as positions are filled."""
+    """Keys, values and states of `n_seq` sequences of up to `n_ctx` positions. Memory is taken as they are filled."""
 
-    def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1):
+    def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1, states=None):
         if n_ctx < 1 or n_seq < 1:
             raise ValueError(f"a session needs room for a position and a sequence, not n_ctx={n_ctx}, n_seq={n_seq}")
         self.specs, self.n_ctx, self.n_seq, self.kv_type = specs, n_ctx, n_seq, checked(kv_type)
         self.lengths = [0] * n_seq
         self._rings = {w: Ring(n_ctx if not w else min(n_ctx, w + batch), n_seq) for w in self._windows()}
         self._memory = {layer: self._room(spec) for layer, spec in specs.items()}
+        self._states = {key: np.zeros((n_seq, padded(s.size)), np.float32) for key, s in (states or {}).items()}
+        self._absorbed = [0] * n_seq  # tokens of each sequence that its states know
 
     def _windows(self):
         return {spec.window for spec in self.specs.values()}
@@ -48,6 +51,11 @@ class KVCache:
     def shared(self):
         """Are there layers whose values are part of their keys?"""
         return any(s.shared for s in self.specs.values())
+
+    def state(self, key):
+        """Address of a state, and floats from one sequence's to the next's."""
+        array = self._states[key]
+        return array.__array_interface__["data"][0], array.shape[1]
 
     def widest_value(self):
         return max((padded(s.v_dim) for s in self.specs.values()), default=0)
@@ -75,12 +83,20 @@ class KVCache:
             )
         return start
 
+    def absorb(self, seqs):
+        """A step begins that takes the states of these sequences to their ends: from now on there is no way back."""
+        for seq in seqs:
+            self._absorbed[seq] = self.lengths[seq]
+
     def truncate(self, seq, n=0):
         """Forget all positions of a sequence from n on; how many are left.
 
-        None are, if a ring has already written over positions that the window of position n reaches back to.
+        None are, if a ring has already written over positions that the window of position n reaches back to, or if
+        states know of later ones.
         """
         n = min(self.lengths[seq], n)
+        if self._states and n < self._absorbed[seq]:
+            n = self._absorbed[seq] = 0
         lost = {w: self.lengths[seq] - ring.reach for w, ring in self._rings.items() if w}
         if any(max(0, n - w) < gone for w, gone in lost.items()):
             n = 0

@@ -45,7 +45,7 @@ def block(graph, module, w, x, layer):
     """One layer; the residual stream and what is added to it get their standard names."""
     graph.scope, graph.stream = f"blk.{layer}.", {x.id}
     graph.alias(f"{graph.scope}resid_pre", x)
-    out = module.block(w, x, graph.h, layer)
+    out = module.block(w, x, graph.h.layer(layer), layer)
     graph.alias(f"{graph.scope}resid_post", out)
     graph.scope, graph.stream = "", set()
     return out

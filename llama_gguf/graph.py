@@ -140,6 +140,10 @@ class Weights:
             raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
 
+    def __getitem__(self, name):
+        """`w["ssm_dt"]` is w.ssm_dt or, where the file has no such weight, what it has by that very name."""
+        return (name not in self and self.bare(name)) or self.__getattr__(name)
+
     def bare(self, key):
         """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
         tensor = self._take(f"{self._prefix}{key}")
@@ -198,9 +202,16 @@ class CacheSpec:
     shared: bool = False  # values are the first v_dim of the keys
 
 
+@dataclass(frozen=True)
+class StateSpec:
+    """What one layer keeps of a whole sequence: numbers (float32) that each token changes, zero before the first."""
+
+    size: int
+
+
 @dataclass
 class Graph:
-    """The records of a forward pass, the names of its values, and the caches its layers ask for."""
+    """The records of a forward pass, the names of its values, and the caches and states its layers ask for."""
 
     h: object
     n_ctx: int | None = None  # positions that a session has room for: some frequencies depend on it
@@ -209,6 +220,7 @@ class Graph:
     records: list = field(default_factory=list)
     names: dict = field(default_factory=dict)
     caches: dict = field(default_factory=dict)
+    states: dict = field(default_factory=dict)
     shared: dict = field(default_factory=dict)  # values made once and read by many layers
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
@@ -259,6 +271,9 @@ class Graph:
 
     def cache(self, layer, spec):
         self.caches[layer] = spec
+
+    def state(self, key, spec):
+        self.states[key] = spec
 
 
 def caller():

@@ -1,6 +1,6 @@
 """Hyperparameters: what the metadata says about the shape of a model, checked before any tensor is touched."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 from .rope import Rope
@@ -9,6 +9,7 @@ from .routing import Routing
 from .routing import read as read_routing
 
 LAYERS, HEADS, WIDTH, VOCABULARY, CONTEXT = 1024, 4096, 1 << 20, 1 << 24, 1 << 28
+STATE = 1 << 16
 """More than any model has."""
 HEAD_WIDTH = 1024
 """MAX_HEAD of engine/abi.pxd: what kernels have room for."""
@@ -16,7 +17,11 @@ HEAD_WIDTH = 1024
 
 @dataclass
 class HParams:
-    """Names are the field's; `extra` holds what only some families have, reached as attributes too."""
+    """Names are the field's; `extra` holds what only some families have, reached as attributes too.
+
+    Heads and the width of the feed-forward network may differ from layer to layer: `layer(i)` has those of layer i,
+    the whole has the largest.
+    """
 
     arch: str
     layers: int
@@ -30,9 +35,15 @@ class HParams:
     eps: float  # of RMS norms
     layer_eps: float  # of layer norms
     rope: Rope | None
+    ff: int = 0
     routing: Routing | None = None  # of a mixture of experts
     skipped: int = 0  # blocks behind the layers that only predict several tokens at once
+    each: dict = field(default_factory=dict)  # name: its numbers, one a layer, where they differ
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
+
+    def layer(self, i):
+        """The hyperparameters of one layer."""
+        return replace(self, **{name: values[i] for name, values in self.each.items()}) if self.each else self
 
     def __getattr__(self, name):
         if name.startswith("_") or name == "extra":  # copying asks before `extra` is there
@@ -46,33 +57,59 @@ def read(meta, module, tensors):
     blocks = meta.int(".block_count", lo=1, hi=LAYERS)
     skipped = meta.int(".nextn_predict_layers", 0, lo=0, hi=blocks - 1)
     width = meta.int(".embedding_length", lo=1, hi=WIDTH)
-    heads = meta.int(".attention.head_count", lo=1, hi=HEADS)
-    kv_heads = meta.int(".attention.head_count_kv", heads, lo=1, hi=HEADS)
-    if heads % kv_heads:
-        raise meta.error(".attention.head_count_kv", f"is {kv_heads}, which does not divide {heads} heads")
+    each = per_layer(meta, blocks, least=0 if own.pop("recurrent", False) else 1)
+    heads, kv_heads, ff = (max(each[name][: blocks - skipped]) for name in ("heads", "kv_heads", "ff"))
     head_dim = head_width(meta, ".attention.key_length", width, heads)
     check_vocabulary(meta, tensors)
     return HParams(
         arch=meta.arch,
         layers=blocks - skipped,
-        skipped=skipped,
         context=meta.int(".context_length", lo=1, hi=CONTEXT),
         width=width,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
         value_dim=head_width(meta, ".attention.value_length", width, heads),
-        attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or head_dim**-0.5,
+        attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or max(head_dim, 1) ** -0.5,
         eps=epsilon(meta, ".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"),
         layer_eps=epsilon(meta, ".attention.layer_norm_epsilon", ".attention.layer_norm_rms_epsilon"),
         rope=read_rope(meta, own.pop("rope", None), head_dim, tensors),
+        ff=ff,
+        skipped=skipped,
+        each={name: values for name, values in each.items() if len(set(values)) > 1},
         routing=read_routing(meta, own.pop("experts", None)),
         extra=SimpleNamespace(**own),
     )
 
 
+def per_layer(meta, layers, least):
+    """What may differ from layer to layer. `least` heads: 0 where layers without attention are part of the family."""
+    heads = meta.ints(".attention.head_count", layers, lo=least, hi=HEADS)
+    if meta.has(".attention.head_count_kv"):
+        kv_heads = meta.ints(".attention.head_count_kv", layers, lo=least, hi=HEADS)
+    else:
+        kv_heads = heads
+    for n, kv in zip(heads, kv_heads, strict=True):
+        if kv and (n == 0 or n % kv):
+            raise meta.error(".attention.head_count_kv", f"is {kv}, which does not divide {n} heads")
+    return {"heads": heads, "kv_heads": kv_heads, "ff": meta.ints(".feed_forward_length", layers, 0, lo=0, hi=WIDTH)}
+
+
+def state_space(meta, groups=True):
+    """Sizes of a recurrent layer: taps of its convolution, inner width, state of a channel, rank or heads, groups."""
+    return {
+        "taps": meta.int(".ssm.conv_kernel", lo=1, hi=64),
+        "inner": meta.int(".ssm.inner_size", lo=1, hi=WIDTH),
+        "state": meta.int(".ssm.state_size", lo=1, hi=STATE),
+        "rank": meta.int(".ssm.time_step_rank", lo=1, hi=WIDTH),
+        "groups": meta.int(".ssm.group_count", lo=1, hi=HEADS) if groups else 1,
+    }
+
+
 def head_width(meta, key, width, heads):
-    """Values of one head: stated, or an equal share of the width."""
+    """Values of one head: stated, or an equal share of the width; none without heads."""
+    if not heads:
+        return 0
     if meta.full(key) not in meta and width % heads:
         raise meta.error(".embedding_length", f"is {width}, which {heads} heads do not divide")
     return meta.int(key, width // heads, lo=1, hi=HEAD_WIDTH)

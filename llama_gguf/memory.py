@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .cache import PAGE, head_bytes
+from .cache import PAGE, head_bytes, padded
 
 SHARE = 0.25  # of the free memory that a context may take when nobody asked for its size
 LEAST = 512
@@ -63,12 +63,18 @@ def bytes_per_position(caches, kv_type="F16"):
     )
 
 
-def context(h, caches, kv_type="F16"):
+def bytes_of_states(states):
+    """Of one sequence, whatever its length."""
+    return sum(4 * padded(spec.size) for spec in states.values())
+
+
+def context(h, caches, kv_type="F16", states=None):
     """The model's own context, or as much of it as a share of the free memory holds."""
-    each = max(1, bytes_per_position(caches, kv_type))
-    return max(min(h.context, LEAST), min(h.context, int(available() * SHARE / each) // PAGE * PAGE))
+    each, fixed = max(1, bytes_per_position(caches, kv_type)), bytes_of_states(states or {})
+    return max(min(h.context, LEAST), min(h.context, int((available() - fixed) * SHARE / each) // PAGE * PAGE))
 
 
-def most_positions(caches, kv_type="F16"):
+def most_positions(caches, kv_type="F16", states=None):
     """Positions whose cache the whole free memory would hold."""
-    return max(LEAST, available() // max(1, bytes_per_position(caches, kv_type)))
+    free = available() - bytes_of_states(states or {})
+    return max(LEAST, free // max(1, bytes_per_position(caches, kv_type)))

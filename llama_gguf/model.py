@@ -73,10 +73,10 @@ class Model:
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
         self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in PRODUCTS)
-        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type)
+        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states)
         most = self.graph.most
         if n_ctx:
-            room = memory.most_positions(self.graph.caches, self.kv_type)
+            room = memory.most_positions(self.graph.caches, self.kv_type, self.graph.states)
             n_ctx = whole("n_ctx", n_ctx, 1, room if most is None else min(room, most))
         self.n_ctx = n_ctx or min(self.n_ctx, most or self.n_ctx)
 

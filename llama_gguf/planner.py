@@ -147,6 +147,8 @@ class Planned:
             found["raw"] = (self.keep(np.asarray(t.frequencies, np.float64)), 0)
         elif t.kind in ("embed", "position"):
             found |= self.store.table(t.weight.tensor)
+        elif t.state:
+            found["scratch"] = self.caches.state(t.state)
         elif t.kind in ("rms_norm", "layer_norm") and t.weight:
             found["gain"] = self.store.vector(t.weight.tensor)
             found["bias"] = self.store.vector(t.weight.bias) if t.weight.bias is not None else 0
@@ -159,7 +161,9 @@ class Planned:
         return found | vectors
 
     def vector(self, numbers):
-        """Address of a vector: a weight's, or numbers that the graph made."""
+        """Address of a vector: a weight's, a tensor's in a layout of its own, or numbers that the graph made."""
+        if isinstance(numbers, tuple):
+            return self.store.vector(*numbers)
         if hasattr(numbers, "tensor"):
             return self.store.vector(numbers.tensor)
         return self.keep(np.asarray(numbers, np.float32))

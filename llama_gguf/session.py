@@ -49,7 +49,7 @@ class Session:
             raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {self.graph.most} positions")
         if not self.graph.causal:
             batch = max(batch, n_ctx)  # queries see what comes later: a text runs in one step
-        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch)
+        self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch, self.graph.states)
         self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()
         self.tokens = [[] for _ in range(n_seq)]
@@ -86,7 +86,7 @@ class Session:
                 self.truncate(s, 0)
 
     def truncate(self, seq, n):
-        """Keep the first n positions of a sequence; they run again if layers with windows have forgotten them."""
+        """Keep the first n positions of a sequence; they run again if windows or states have gone past them."""
         with self.lock:
             self.check_seqs([seq])
             n = max(0, min(n, self.cache.lengths[seq]))
@@ -94,7 +94,7 @@ class Session:
             if self.roll_back(seq, n) == n:
                 return
             if self.layers.start:
-                raise ModelError(f"layers with windows have forgotten position {n}; the sequence is empty now")
+                raise ModelError(f"layers with windows or states cannot go back to {n}; the sequence is empty now")
             self.forward(before, seq)
 
     def roll_back(self, seq, n):
@@ -169,6 +169,7 @@ class Session:
 
     def _step(self, ids, seqs, wanted, out):
         args = self.prepare(self.planned, ids, seqs, wanted)
+        self.cache.absorb(set(seqs))
         self.planned.plan.run(*args[:3], out, args[3])
         if not self._finite and len(out):
             self.check_finite(out)

@@ -91,11 +91,11 @@ class WeightStore:
         raw = tensor.raw
         return {"raw": (self._address(f"{tensor.name}:rows", raw), raw.shape[1]), "expand": tensor.type.id}
 
-    def vector(self, tensor):
-        """Address of a tensor as float32."""
-        name = f"{tensor.name}:values"
+    def vector(self, tensor, layout=np.asarray):
+        """Address of a tensor as float32, turned by a function `layout`."""
+        name = f"{tensor.name}:{layout.__name__}"
         if name not in self._arrays:
-            self._arrays[name] = np.ascontiguousarray(tensor.numpy(), np.float32)
+            self._arrays[name] = np.ascontiguousarray(layout(tensor.numpy()), np.float32)
             tensor.release()
         return address(self._arrays[name])
 

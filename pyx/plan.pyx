@@ -19,6 +19,7 @@ KINDS = {name: first + i for first, names in {  # the order of operations in tab
        "gated gated_matmul",
     20: "layer_norm position temper",
     40: "route gate_probs topk gate_weights experts experts_gated experts_sum swiglu_oai gate_shared",
+    57: "conv scan scan_heads delta l2_norm softplus",
     68: "heads_part heads_join heads_matmul",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
@@ -148,8 +149,8 @@ cdef class Plan:
         return self.n_caches - 1
 
     def add(self, str kind, int width, *, bint barrier=True, bint wanted=False, int terms=1, tuple n=(), tuple f=(),
-            dst=(0, 0), a=(0, 0), b=(0, 0), c=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0, size_t bias=0, int matrix=-1,
-            int other=-1, int cache=-1, scratch=(0, 0), int expand=-1):
+            dst=(0, 0), a=(0, 0), b=(0, 0), c=(0, 0), d=(0, 0), e=(0, 0), q=(0, 0), raw=(0, 0), size_t gain=0,
+            size_t bias=0, int matrix=-1, int other=-1, int cache=-1, scratch=(0, 0), int expand=-1):
         """One record; buffers are (address, stride), strides in floats (bytes for q and raw)."""
         cdef Op* grown = <Op*>realloc(self.ops, (self.n_ops + 1) * sizeof(Op))
         cdef Op* op
@@ -168,6 +169,8 @@ cdef class Plan:
         op.a, op.a_stride = <float*><size_t>a[0], a[1]
         op.b, op.b_stride = <float*><size_t>b[0], b[1]
         op.c, op.c_stride = <float*><size_t>c[0], c[1]
+        op.d, op.d_stride = <float*><size_t>d[0], d[1]
+        op.e, op.e_stride = <float*><size_t>e[0], e[1]
         op.q, op.q_stride = <uint8_t*><size_t>q[0], q[1]
         op.raw, op.raw_stride = <uint8_t*><size_t>raw[0], raw[1]
         op.gain, op.bias = <float*>gain, <float*>bias

@@ -6,6 +6,7 @@ cdef enum:
     KEYS = 16            # keys of one interleaved tile inside a page
     BLOCK = 32           # columns that share one activation scale
     MAX_HEAD = 1024      # widest attention head
+    MAX_TAPS = 64        # of a convolution over tokens
     ROOM = 32            # query rows (token, head) of one unit of attention
     SPLIT_TOKENS = 16    # steps of so few tokens split each sequence by position too
     SPAN = 128           # positions of one such part
@@ -72,10 +73,14 @@ cdef struct Op:          # one record of a plan, bound to its buffers
     const float* a
     const float* b
     const float* c
+    const float* d
+    const float* e
     Py_ssize_t dst_stride    # floats from row to row
     Py_ssize_t a_stride
     Py_ssize_t b_stride
     Py_ssize_t c_stride
+    Py_ssize_t d_stride
+    Py_ssize_t e_stride
     uint8_t* q               # 8-bit copy of dst, or NULL
     Py_ssize_t q_stride      # bytes
     const uint8_t* raw       # bytes of a table (embeddings)
@@ -86,7 +91,7 @@ cdef struct Op:          # one record of a plan, bound to its buffers
     const Matrix* matrix
     const Matrix* other      # up, where matrix is gate
     const Cache* cache
-    float* scratch           # per-thread room, scratch_stride floats each
+    float* scratch           # room of each thread, or states of each sequence, scratch_stride floats apart
     Py_ssize_t scratch_stride
 
 cdef struct Format:      # how one tensor type is multiplied: one row of the kernel table

@@ -11,15 +11,17 @@ from .encoders import Encoders
 from .experts import Experts, fused_experts
 from .fusion import fused
 from .latent import Latent
+from .states import States
 from .task import Task
 
 PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}  # whose inputs have as many terms as they ask for
 QUANTIZING = {  # can leave an 8-bit copy too
     "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "heads_part", "swiglu_oai",
+    "conv",
 }
 
 
-class Lowering(Attention, Dense, Encoders, Experts, Latent):
+class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
     """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
 
     def __init__(self, graph, store, visible=False, keys=0):

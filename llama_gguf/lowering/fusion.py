@@ -5,7 +5,7 @@ from collections import Counter
 
 def fused(records, store):
     """Pairs of records that run as one: act(x) * y, both products of a gated MLP with it, product + residual, keys
-    rotated as they are stored.
+    rotated as they are stored, act(convolution).
     """
     readers = Counter(x.id for r in records for x in r.inputs)
     makers = {r.out.id: r for r in records}
@@ -25,6 +25,8 @@ def fused(records, store):
                 take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)
             else:
                 take(r, "gated", (act.inputs[0], r.inputs[1]), act.attrs, act)
+        elif r.kind == "act" and (source := single(r.inputs[0], "conv", makers, readers)):
+            take(r, "conv", source.inputs, source.attrs | r.attrs, source)
         elif r.kind == "add" and (product := single(r.inputs[1], "matmul", makers, readers)):
             take(r, "matmul", (product.inputs[0], r.inputs[0]), product.attrs, product)
         elif r.kind == "attend" and len(r.inputs) == 3 and (turned := single(r.inputs[1], "rope", makers, readers)):

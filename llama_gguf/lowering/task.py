@@ -16,9 +16,10 @@ class Task:
     f: tuple = ()
     weight: object = None  # Weight of a matmul, a norm or a table
     other: object = None  # Weight of up, where `weight` is gate
-    vectors: dict = field(default_factory=dict)  # gain, bias: a Weight, or numbers
+    vectors: dict = field(default_factory=dict)  # gain, bias: a Weight, (tensor, layout), or numbers
     layer: int = None  # whose cache it uses
     writes_cache: bool = False
+    state: str | None = None  # of each sequence, that it reads and changes
     terms: int = 1  # 8-bit rows for one row of activations, made or read
     frequencies: object = None
     where: str = ""

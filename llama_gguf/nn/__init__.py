@@ -9,11 +9,15 @@ from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, r
 from .encoders import first_row
 from .experts import moe, moe_or_mlp, swiglu_oai
 from .latent import heads_join, heads_matmul, heads_part, latent_attention
+from .states import conv, delta_net, delta_rule, l2_norm, mamba, mamba2, scan, short_conv, softplus, split_heads
 
 __all__ = [
     "attend",
     "attention",
     "clamp",
+    "conv",
+    "delta_net",
+    "delta_rule",
     "first_row",
     "gated_mlp",
     "gelu",
@@ -22,9 +26,12 @@ __all__ = [
     "heads_join",
     "heads_matmul",
     "heads_part",
+    "l2_norm",
     "latent_attention",
     "layer_norm",
     "learned_positions",
+    "mamba",
+    "mamba2",
     "mlp",
     "moe",
     "moe_or_mlp",
@@ -35,10 +42,14 @@ __all__ = [
     "relu_squared",
     "rms_norm",
     "rope",
+    "scan",
+    "short_conv",
     "sigmoid",
     "silu",
     "softcap",
+    "softplus",
     "split",
+    "split_heads",
     "swiglu_oai",
     "tanh",
     "temper",

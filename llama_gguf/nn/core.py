@@ -1,11 +1,16 @@
 """Norms, feed-forward networks, parts of values, positions that are learned, logits."""
 
+from ..graph import wrong
 
-def rms_norm(x, w=None, heads=1):
-    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head."""
+
+def rms_norm(x, w=None, heads=1, grouped=False):
+    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head.
+
+    grouped: w may have a row for each head even where there is only one.
+    """
     if w is not None and w.bias is not None:
         w.vector(x.width // heads)  # says what is wrong
-    return _norm("rms_norm", x, w, heads, x.graph.h.eps)
+    return _norm("rms_norm", x, w, heads, x.graph.h.eps, grouped)
 
 
 def layer_norm(x, w=None, heads=1):
@@ -13,9 +18,9 @@ def layer_norm(x, w=None, heads=1):
     return _norm("layer_norm", x, w, heads, x.graph.h.layer_eps)
 
 
-def _norm(kind, x, w, heads, eps):
+def _norm(kind, x, w, heads, eps, grouped=False):
     size = x.width // heads
-    each = w is not None and heads > 1 and w.tensor.shape == (heads, size)
+    each = w is not None and (heads > 1 or grouped) and w.tensor.shape == (heads, size)
     if w is not None:
         w.norm((heads, size) if each else (size,))
     x.need_heads(heads, size)
@@ -52,7 +57,7 @@ def part(x, start, width, name=None):
 def split(x, *widths):
     """x cut into views of these widths, which make up all of it."""
     if sum(widths) != x.width:
-        raise ValueError(f"{x.name} has {x.width} values, which {widths} do not make up")
+        raise wrong(x.tensor or x.name, f"gives {x.width} values, but {' + '.join(map(str, widths))} are expected")
     starts = [sum(widths[:i]) for i in range(len(widths))]
     return [part(x, start, width) for start, width in zip(starts, widths, strict=True)]
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..forward import trace
 from ..graph import Act, Graph, Weights
-from . import acts, attention, core, encoders, experts, latent
+from . import acts, attention, core, encoders, experts, latent, states
 
-TWINS = vars(core) | vars(acts) | vars(attention) | vars(encoders) | vars(experts) | vars(latent)
+GROUPS = core, acts, attention, encoders, experts, latent, states
+TWINS = {name: twin for group in GROUPS for name, twin in vars(group).items()}
 
 
 class Reference(Graph):

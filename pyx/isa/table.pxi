@@ -57,6 +57,12 @@ cdef void add_experts() noexcept:
     o[47], o[48] = op_swiglu_oai, op_gate_shared
 
 
+cdef void add_states() noexcept:
+    cdef op_fn* o = operations
+    o[57], o[58], o[59] = op_conv, op_scan, op_scan_heads
+    o[60], o[61], o[62] = op_delta, op_l2_norm, op_softplus
+
+
 def kernels():
     """A capsule of the Kernels struct of abi.pxd."""
     cdef int i = 0
@@ -72,6 +78,7 @@ def kernels():
         add_dense()
         add_latent(o)
         add_experts()
+        add_states()
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96
         table.expander = dequantizer
         table.abi = abi_size()

@@ -110,7 +110,7 @@ def test_a_view_is_no_copy():
 def test_views_must_lie_within():
     with pytest.raises(ValueError, match="columns"):
         both(lambda g, w, x: nn.part(x, 30, 20), normal(2, 40))
-    with pytest.raises(ValueError, match="make up"):
+    with pytest.raises(ModelError, match="are expected"):
         both(lambda g, w, x: nn.split(x, 30, 20)[0], normal(2, 40))
 
 

@@ -1,7 +1,7 @@
 """Goldens: tiny models, and the logits that transformers and llama.cpp give for them.
 
 `transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself. Architectures
-that transformers does not have stand for themselves.
+that transformers does not have stand for themselves, and so do files made by random_models.py.
 """
 
 from functools import cache
@@ -19,7 +19,9 @@ DENSE = (
     "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt", "nemotron", "olmo",
     "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
 )
-GOLDENS = (*LLAMA, *DENSE)
+RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
+RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
+GOLDENS = (*LLAMA, *DENSE, *RECURRENT)
 
 
 def path(name):
