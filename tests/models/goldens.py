@@ -19,7 +19,8 @@ DENSE = (
     "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt", "nemotron", "olmo",
     "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
 )
-GOLDENS = (*LLAMA, *DENSE)
+MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss")
+GOLDENS = (*LLAMA, *DENSE, *MIXTURES)
 
 
 def path(name):
