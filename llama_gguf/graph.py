@@ -10,7 +10,6 @@ from pathlib import Path
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
-PRODUCTS = {"matmul", "heads_matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -146,8 +145,7 @@ class Weights:
 
     def bare(self, key):
         """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
-        tensor = self._take(f"{self._prefix}{key}")
-        return tensor and Weight(self._graph, self._prefix + key, tensor)
+        return (tensor := self._take(self._prefix + key)) and Weight(self._graph, self._prefix + key, tensor)
 
     def parts(self, key, **sizes):
         """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does

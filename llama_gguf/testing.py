@@ -29,6 +29,8 @@ SCALES = {  # where blocks keep half-precision numbers, and in which proportion 
 
 MIXTURES = {"Q4_K_M": ("Q4_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K")}  # most matrices, and those that get more bits
 
+EIGHT_EXPERTS = {"attn_k": "Q8_0", "attn_v": "Q8_0", "attn_output": "Q5_K"}  # what mixtures give models with so many
+
 SHAPES = {  # of well-known models, for `tiny`
     "1b": dict(layers=16, width=2048, heads=32, kv_heads=8, ff=8192, tokens=128256, tied=True, context=8192),
     "7b": dict(layers=32, width=4096, heads=32, kv_heads=32, ff=11008, tokens=32000, context=4096),
@@ -85,7 +87,7 @@ def tiny(
                 shapes[f"blk.{i}.{name.removesuffix('weight')}bias"] = shape[:-1]
     pools = {}
     made = {
-        name: random_tensor(name, shape, type_of(name, type, layers, tied), rng, pools)
+        name: random_tensor(name, shape, type_of(name, type, layers, tied, experts), rng, pools)
         for name, shape in shapes.items()
     }
     made |= {name: given(x) for name, x in (tensors or {}).items()}
@@ -120,16 +122,18 @@ def with_experts(block, experts, width):
     return {n: s for n, s in block.items() if n not in ffn} | {"ffn_gate_inp.weight": (experts, width)} | many
 
 
-def type_of(name, type, layers, tied):
+def type_of(name, type, layers, tied, experts=0):
     """The type of a matrix: `type`, or what llama-quantize gives it in a mixture (without an importance matrix)."""
     if type not in MIXTURES:
         return type
     plain, better = MIXTURES[type]
     where = name.split(".")
-    if where[0] == "blk" and where[2] == "ffn_gate_inp":
-        return "F32"
     if where[0] != "blk":
         return better if where[0] == ("token_embd" if tied else "output") else plain
+    if where[2] == "ffn_gate_inp":
+        return "F32"
+    if experts == 8 and where[2] in EIGHT_EXPERTS:
+        return EIGHT_EXPERTS[where[2]]
     layer, eighth = int(where[1]), layers // 8
     more = layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
     return better if more and where[2] in ("attn_v", "ffn_down", "ffn_down_exps") else plain

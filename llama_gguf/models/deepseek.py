@@ -1,4 +1,4 @@
-"""DeepSeek MoE, the first one, and Ling: small experts, and some that every token goes to (arXiv 2401.06066, 2503.05139).
+"""DeepSeek MoE, the first one, and Ling: small experts, and some for every token (arXiv 2401.06066, 2503.05139).
 
 The first layer is dense. Shared experts stand side by side in one. DeepSeek's weights do not add up to 1; Ling's file
 tells.

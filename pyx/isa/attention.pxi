@@ -235,7 +235,8 @@ cdef inline void attend_whole(const Op* op, const Step* step, int tid, int team,
 
 
 cdef void op_attend(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, parts at most, window (0: none), 1 both ways or -1 in chunks; f: scale, cap (0: none); gain: sinks; bias: slopes.
+    """n: heads, parts at most, window (0: none), 1 both ways or -1 in chunks; f: scale, cap (0: none); gain: sinks;
+    bias: slopes.
 
     c: per-thread room; scratch: parts of split attention.
     """

@@ -19,6 +19,7 @@ OPTIONS = {
     "alibi": {"alibi": 8.0},
     "sinks": {"sinks": True},
     "cap and alibi": {"cap": 1.5, "alibi": 4.0},
+    "chunks": {"window": 50, "chunked": True},
     "all": {"cap": 2.0, "alibi": 6.0, "sinks": True, "window": 50},
 }
 WAYS = {"whole": [150], "decode": [130, 1, 1, 1, 17], "visible": [150]}

@@ -21,7 +21,8 @@ DENSE = (
 )
 RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
 RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
-GOLDENS = (*LLAMA, *DENSE, *RECURRENT)
+MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss")
+GOLDENS = (*LLAMA, *DENSE, *MIXTURES, *RECURRENT)
 
 
 def path(name):
