@@ -12,7 +12,7 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
-GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3")
+GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3", "deepseek2", "deepseek3")
 
 
 def path(name):
