@@ -10,7 +10,6 @@ from pathlib import Path
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
-PRODUCTS = {"matmul", "heads_matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -140,6 +139,10 @@ class Weights:
             raise ModelError(f"tensor {name}.weight is missing", tensor=f"{name}.weight")
         return Weight(self._graph, name, tensor, self._take(f"{name}.bias"))
 
+    def bare(self, key):
+        """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
+        return (tensor := self._take(self._prefix + key)) and Weight(self._graph, self._prefix + key, tensor)
+
     def parts(self, key, **sizes):
         """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does
         not give one has its own, if there is such.
@@ -156,10 +159,6 @@ class Weights:
             bias = bias if whole.bias is None else TensorRows(whole.bias, at, at + n)
             yield Weight(self._graph, self._prefix + name, rows, bias)
             at += n
-
-    def tensor(self, key):
-        """A tensor by its whole name under the prefix, or None: for those without a matrix, like "exp_probs_b.bias"."""
-        return self._take(f"{self._prefix}{key}")
 
     def _take(self, name):
         tensor = self._tensors.get(name)

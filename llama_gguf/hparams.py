@@ -30,8 +30,8 @@ class HParams:
     eps: float  # of RMS norms
     layer_eps: float  # of layer norms
     rope: Rope | None
-    skipped: int = 0  # blocks behind the layers that only predict several tokens at once
     routing: Routing | None = None  # of a mixture of experts
+    skipped: int = 0  # blocks behind the layers that only predict several tokens at once
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     def __getattr__(self, name):

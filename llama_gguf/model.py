@@ -9,8 +9,8 @@ from .engine import default_threads
 from .errors import ModelError
 from .forward import trace
 from .gguf import GGUFFile
-from .graph import PRODUCTS, Graph, Weights
-from .weights import WeightStore
+from .graph import Graph, Weights
+from .weights import PRODUCTS, WeightStore
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 THREADS = 1024  # more than any machine has
@@ -93,6 +93,7 @@ class Model:
         trace(graph, self.family, weights, layers, states)
         if layers is None:
             self._refuse_unread(weights)
+            self._refuse_missing_experts(graph)
             self.n_vocab = weights.token_embd.matrix("embedding")[0]
         return graph
 
@@ -107,6 +108,10 @@ class Model:
                 "the file is some other structure and would give wrong answers",
                 tensor=unread[0],
             )
+
+    def _refuse_missing_experts(self, graph):
+        if self.h.routing and not any(r.kind == "experts_sum" for r in graph.records):
+            raise self.metadata.error(".expert_count", f"is {self.h.routing.count}, but no layer has experts")
 
     def check_tensors(self):
         """ModelError if a weight holds NaN or infinity, naming tensor, row and block."""

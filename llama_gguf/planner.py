@@ -153,10 +153,6 @@ class Planned:
         elif t.kind in PRODUCTS:
             found |= self.product(t, found["raw"])
             found["n"] += self.experts_room(t, t.weight.tensor)
-        elif t.kind == "gate_shared":
-            found["gain"] = self.store.vector(t.weight.tensor)
-        elif t.kind in ("route", "topk") and t.other is not None:
-            found["bias"] = self.store.vector(t.other)
         vectors = {name: self.vector(v) for name, v in t.vectors.items()}
         if "b" in vectors:
             vectors["b"] = vectors["b"], 0  # the same row for all

@@ -24,6 +24,7 @@ class Rope:
     log_multiplier: float = 0.0
     extrapolated: float = 1.0  # how much of YaRN's ramp counts
     divisors: tuple | None = None  # of each frequency (rope_freqs.weight), as Llama 3.1 has them
+    whole: bool = True  # YaRN's ramp begins and ends at whole pairs
     short: tuple | None = None  # LongRoPE's divisors (arXiv 2402.13753) for contexts up to the original one
     long: tuple | None = None  # and for longer ones
 
@@ -45,8 +46,10 @@ class Rope:
         def pair_of(turns):  # the pair that turns so often within the original context
             return self.dim * math.log(self.original_context / (turns * 2 * math.pi)) / (2 * math.log(self.base))
 
-        low = max(0, math.floor(pair_of(self.beta_fast)))
-        high = min(self.dim - 1, math.ceil(pair_of(self.beta_slow)))
+        low, high = pair_of(self.beta_fast), pair_of(self.beta_slow)
+        if self.whole:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(0, low), min(self.dim - 1, high)
         return np.clip((np.arange(self.dim // 2) - low) / max(0.001, high - low), 0, 1)
 
     @property

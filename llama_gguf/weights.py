@@ -6,6 +6,7 @@ import numpy as np
 
 from .engine import panels as engine
 
+PRODUCTS = {"matmul", "heads_matmul", "experts", "experts_sum"}  # records that multiply by their `weight`
 LINE = 64  # bytes of a cache line, where panels begin
 BATCH = 16 << 20, 64 << 20  # bytes, least and most, that are packed before the file's pages are given back
 

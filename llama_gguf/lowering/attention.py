@@ -15,15 +15,16 @@ class Attention:
 
     def do_attend(self, r):
         q, *stored = (("x", x.id) for x in r.inputs)
-        layer, heads, window, causal = (r.attrs[x] for x in ("layer", "heads", "window", "causal"))
+        layer, heads, window = (r.attrs[x] for x in ("layer", "heads", "window"))
+        reach = -1 if r.attrs["chunked"] else int(not r.attrs["causal"])
         sources = dict(zip("abc", stored, strict=False))  # keys, values and, if keys are still to be rotated, angles
         turn = r.attrs.get("pairs", 0), int(r.attrs.get("neox", 0))
         self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
         sinks = {"gain": r.attrs["sinks"]} if r.attrs["sinks"] else {}
         slopes = {"bias": r.attrs["slopes"]} if r.attrs["slopes"] else {}
         if self.visible:
-            return self.attend_visibly(r, q, (heads, self.keys, window, int(not causal)), sinks, slopes)
-        n = (heads, None, window, int(not causal))  # None: parts at most, known when the cache is
+            return self.attend_visibly(r, q, (heads, self.keys, window, reach), sinks, slopes)
+        n = (heads, None, window, reach)  # None: parts at most, known when the cache is
         how = {"n": n, "f": (r.attrs["scale"], r.attrs["cap"]), "layer": layer, "vectors": sinks | slopes}
         self.add(self.task(r, "attend", **how)).sources = {"a": q}
         self.add(self.task(r, "merge", n=n, layer=layer, vectors=sinks)).sources = {"a": ("x", r.out.id)}

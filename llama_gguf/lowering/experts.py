@@ -29,7 +29,7 @@ def fused_experts(records, store):
             apart = not (gate and up) or gate.inputs != up.inputs or not reads8(r.out, records, store)
             if not apart and all(one_product(x, store) for x in (gate, up)):
                 weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
-                take(r, "experts_gated", gate.inputs, {"fn": "oai"} | r.attrs | gate.attrs | weights, gate, up)
+                take(r, "experts_gated", gate.inputs, {"fn": "oai", "f": ()} | r.attrs | gate.attrs | weights, gate, up)
         elif r.kind == "add" and (total := single(r.inputs[1], "experts_sum", makers, readers)):
             take(r, "experts_sum", total.inputs, total.attrs | {"residual": r.inputs[0]}, total)
     return [result.get(id(r), r) for r in records if id(r) not in gone]
@@ -55,11 +55,14 @@ class Experts:
         best = how.groups, how.groups_used, how.group_best
         return (how.count, how.used, GATINGS.index(how.gating), int(how.norm), *best)
 
+    def bias(self, r):
+        return {} if r.attrs["bias"] is None else {"bias": r.attrs["bias"]}
+
     def do_route(self, r):
         """Weights to dst, ids to q."""
         ids = r.attrs["ids"]
         task = self.task(r, n=(*self.routing(r), int(r.attrs["by_logits"])), f=(r.attrs["routing"].scale,))
-        task.q, task.other = ("x", ids.id), r.attrs["bias"]
+        task.q, task.vectors = ("x", ids.id), self.bias(r)
         self.add(task)
         self.widths[task.q], self.made[task.q] = ids.width, task
 
@@ -67,7 +70,7 @@ class Experts:
         self.add(self.task(r, n=(0, 0, GATINGS.index(r.attrs["gating"]))))
 
     def do_topk(self, r):
-        self.add(self.task(r, n=self.routing(r), other=r.attrs["bias"]))
+        self.add(self.task(r, n=self.routing(r), vectors=self.bias(r)))
 
     def do_gate_weights(self, r):
         self.add(self.task(r, n=self.routing(r), f=(r.attrs["routing"].scale,)))
@@ -88,8 +91,8 @@ class Experts:
     def do_experts_gated(self, r):
         act = OAI if r.attrs["fn"] == "oai" else ACTS[r.attrs["fn"]]
         task = self.do_experts(r, "gate", act)
-        task.other, task.dst, task.q, task.f = r.attrs["up"], None, ("q", r.out.id), r.attrs.get("f", ())
+        task.other, task.dst, task.q, task.f = r.attrs["up"], None, ("q", r.out.id), r.attrs["f"]
         self.widths[task.q] = task.width
 
     def do_gate_shared(self, r):
-        self.add(self.task(r, n=(r.inputs[1].width,), weight=r.attrs["weight"]))
+        self.add(self.task(r, n=(r.inputs[1].width,), vectors={"gain": r.attrs["weight"]}))

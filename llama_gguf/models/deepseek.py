@@ -1,11 +1,12 @@
-"""DeepSeek MoE, the first one: many small experts and some that every token goes to (arXiv 2401.06066).
+"""DeepSeek MoE, the first one, and Ling: small experts, and some for every token (arXiv 2401.06066, 2503.05139).
 
-The first layer is dense. Weights of experts are not made to add up to 1. Shared experts stand side by side in one.
+The first layer is dense. Shared experts stand side by side in one. DeepSeek's weights do not add up to 1; Ling's file
+tells.
 """
 
 from ..nn import attention, moe_or_mlp, output, rms_norm
 
-NAMES = ("deepseek",)
+NAMES = ("deepseek", "bailingmoe")
 
 
 def hparams(meta):

@@ -1,8 +1,11 @@
-"""Granite 3 and MiniCPM: as Llama, with embeddings, branches and logits scaled by constants (arXiv 2404.06395)."""
+"""Granite 3 and MiniCPM: as Llama, with embeddings, branches and logits scaled by constants (arXiv 2404.06395).
 
-from ..nn import attention, gated_mlp, output, rms_norm, silu
+Granite may have experts, whose weights add up to 1, and a shared one.
+"""
 
-NAMES = ("granite", "minicpm")
+from ..nn import attention, moe_or_mlp, output, rms_norm
+
+NAMES = ("granite", "granitemoe", "minicpm")
 
 
 def hparams(meta):
@@ -11,7 +14,8 @@ def hparams(meta):
     scales = (12.0, 1.4 / meta.int(".block_count") ** 0.5, meta.int(".embedding_length") / 256) if old else (0.0,) * 3
     names = "embedding_scale", "residual_scale", "logit_scale"
     found = {n: meta.float(f".{n}", default, lo=0.0) or 1.0 for n, default in zip(names, scales, strict=True)}
-    return {"rope": "norm" if old or meta.bool(".rope.scaling.finetuned", True) else None, **found}
+    turns = old or meta.bool(".rope.scaling.finetuned", True)
+    return {"rope": "norm" if turns else None, "experts": {"gating": "softmax", "norm": True}, **found}
 
 
 def embed(w, x, h):
@@ -20,7 +24,7 @@ def embed(w, x, h):
 
 def block(w, x, h, layer):
     x = x + attention(w, rms_norm(x, w.attn_norm), h, layer) * h.residual_scale
-    return x + gated_mlp(w, rms_norm(x, w.ffn_norm), silu) * h.residual_scale
+    return x + moe_or_mlp(w, rms_norm(x, w.ffn_norm), h) * h.residual_scale
 
 
 def head(w, x, h):

@@ -3,7 +3,7 @@
 Weights of experts are not made to add up to 1.
 """
 
-from ..nn import attend, moe, output, rms_norm, rope
+from ..nn import attention, moe, output, rms_norm
 
 NAMES = ("olmoe",)
 
@@ -13,9 +13,7 @@ def hparams(meta):
 
 
 def block(w, x, h, layer):
-    n = rms_norm(x, w.attn_norm)
-    q, k = rms_norm(w.attn_q @ n, w.attn_q_norm), rms_norm(w.attn_k @ n, w.attn_k_norm)
-    x = x + w.attn_output @ attend(rope(q, h, h.heads), rope(k, h, h.kv_heads), w.attn_v.precise(n), h, layer)
+    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer)
     return x + moe(w, rms_norm(x, w.ffn_norm), h)
 
 

@@ -28,14 +28,15 @@ def temper(x, scale, length, offset=0):
 
 
 def attend(
-    q, k, v, h, layer, *, scale=None, window=0, cap=0.0, alibi=0.0, sinks=None, causal=True
+    q, k, v, h, layer, *, scale=None, window=0, cap=0.0, alibi=0.0, sinks=None, causal=True, chunked=False
 ):
     """softmax(q k^T * scale) v over this sequence's positions up to the query's own, at most `window` back.
 
     cap: scores become cap * tanh(score / cap). alibi: largest slope's exponent; scores fall by a head's slope with
     each position of distance (arXiv 2108.12409). sinks: a weight, one more score for each head that has no value
-    (arXiv 2309.17453). causal False: later positions are seen too, and a window reaches half to either side. v None:
-    the first value_dim of a key are its value.
+    (arXiv 2309.17453). causal False: later positions are seen too, and a window reaches half to either side. chunked:
+    windows do not slide but stand side by side, and no position is seen across their borders. v None: the first
+    value_dim of a key are its value.
     """
     g = q.graph
     q.need_heads(h.heads, h.head_dim)
@@ -59,6 +60,7 @@ def attend(
         slopes=slopes(h.heads, alibi) if alibi else None,
         sinks=sinks,
         causal=causal,
+        chunked=chunked,
     )
 
 

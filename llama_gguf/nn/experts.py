@@ -16,6 +16,8 @@ def swiglu_oai(gate, up):
 def moe(w, x, h, act=silu):
     """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one."""
     g, r = x.graph, h.routing
+    if r is None:
+        raise wrong(w.ffn_gate_inp.tensor.name, "chooses experts, but the metadata has no expert_count")
     ids, weights = route(w, x, r)
     before = (weights,) if r.before else ()
     up, gate = up_and_gate(w)
@@ -46,9 +48,9 @@ def route(w, x, r):
     if logits.width != r.count:
         raise wrong(logits.tensor, f"gives {logits.width} values, but there are {r.count} experts")
     g.alias(f"{scope}ffn_moe_logits", logits)
-    bias = w.tensor("exp_probs_b.bias")
+    bias = w.bare("exp_probs_b.bias")
     if bias is not None:
-        need(bias, "bias", (r.count,))
+        need(bias.tensor, "bias", (r.count,))
     probs = g.emit("gate_probs", logits, width=r.count, name=f"{scope}ffn_moe_probs", gating=r.gating)
     scores = logits if r.before else probs
     ids = g.emit("topk", scores, width=r.used, name=f"{scope}ffn_moe_topk", routing=r, bias=bias)

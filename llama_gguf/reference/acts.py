@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-erf = np.frompyfunc(math.erf, 1, 1)
+erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def sigmoid(x):
@@ -16,7 +16,7 @@ def gelu(x):
 
 
 def gelu_erf(x):
-    return 0.5 * x * (1 + erf(x * 2**-0.5).astype(x.dtype))
+    return 0.5 * x * erfc(-x * 2**-0.5).astype(x.dtype)
 
 
 def xielu(x, alpha_n, alpha_p, beta, eps):

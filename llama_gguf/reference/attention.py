@@ -34,6 +34,8 @@ def do_attend(g, r, q, k, v=None):
     back = g.positions[:, None] - g.positions[None]
     scores = bent(np.einsum("qhd,khd->hqk", q, k) * np.float32(r.attrs["scale"]), back, r.attrs)
     seen = visible(back, spec.window, r.attrs["causal"])
+    if r.attrs["chunked"]:
+        seen &= g.positions[:, None] // spec.window == g.positions[None] // spec.window
     scores = g.named("attn_scores", np.where(seen, scores, -np.inf).astype(np.float32))
     sink = g.number(r.attrs["sinks"].tensor)[:, None, None] if r.attrs["sinks"] else np.float32(-np.inf)
     top = np.maximum(scores.max(-1, keepdims=True), sink)

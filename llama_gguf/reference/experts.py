@@ -24,7 +24,7 @@ def do_gate_probs(g, r, x):
 def do_topk(g, r, x):
     """Among equals the one with the lower number."""
     how, bias = r.attrs["routing"], r.attrs["bias"]
-    scores = x if bias is None else x + g.number(bias)
+    scores = x if bias is None else x + g.number(bias.tensor)
     if how.groups > 1:
         groups = scores.reshape(len(x), how.groups, -1)
         best = np.sort(groups, -1)[..., -how.group_best :].sum(-1)

@@ -42,14 +42,18 @@ cdef inline void soften(float* s, int first, int last, float scale, int pad, Sof
 
 
 cdef inline int first_seen(const Op* op, int pos) noexcept nogil:
-    """The first position that a query sees; a window reaches back, or half of it to either side."""
-    return max(0, pos - (op.n[2] // 2 if op.n[3] else op.n[2] - 1)) if op.n[2] else 0
+    """The first position that a query sees; a window reaches back, or half of it to either side, or stands still."""
+    if op.n[2] == 0:
+        return 0
+    if op.n[3] < 0:
+        return pos - pos % op.n[2]
+    return max(0, pos - (op.n[2] // 2 if op.n[3] else op.n[2] - 1))
 
 
 cdef inline int last_seen(const Op* op, const Step* step, int run, int pos) noexcept nogil:
     """One more than the last."""
     cdef int end
-    if not op.n[3]:
+    if op.n[3] <= 0:
         return pos + 1
     end = step.position[step.run_start[run + 1] - 1] + 1
     return min(end, pos + op.n[2] // 2 + 1) if op.n[2] else end
@@ -231,7 +235,8 @@ cdef inline void attend_whole(const Op* op, const Step* step, int tid, int team,
 
 
 cdef void op_attend(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """n: heads, parts at most, window (0: none), both ways?; f: scale, cap (0: none); gain: sinks; bias: slopes.
+    """n: heads, parts at most, window (0: none), 1 both ways or -1 in chunks; f: scale, cap (0: none); gain: sinks;
+    bias: slopes.
 
     c: per-thread room; scratch: parts of split attention.
     """

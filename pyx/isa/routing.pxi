@@ -4,10 +4,10 @@ cdef enum:
     MAX_EXPERTS = 1024       # EXPERTS of routing.py
 
 cdef enum:                   # gatings, by their place in lowering/experts.py
-    SOFTMAX
+    BY_SOFTMAX
     BY_SIGMOID
-    CHOSEN                   # a softmax over the chosen experts
-    SQRT_SOFTPLUS
+    BY_CHOSEN                   # a softmax over the chosen experts
+    BY_SQRT_SOFTPLUS
 
 
 cdef inline void softmax_row(const float* x, float* y, int n) noexcept nogil:
@@ -25,13 +25,13 @@ cdef inline void softmax_row(const float* x, float* y, int n) noexcept nogil:
 
 cdef inline void probs_row(int gating, const float* x, float* y, int n) noexcept nogil:
     cdef int i
-    if gating == SOFTMAX:
+    if gating == BY_SOFTMAX:
         softmax_row(x, y, n)
         return
     for i in range(n):
         if gating == BY_SIGMOID:
             y[i] = 1 / (1 + expf(-x[i]))
-        elif gating == SQRT_SOFTPLUS:
+        elif gating == BY_SQRT_SOFTPLUS:
             y[i] = sqrtf(max(x[i], <float>0) + log1pf(expf(-fabsf(x[i]))))
         else:
             y[i] = x[i]
@@ -92,7 +92,7 @@ cdef inline void weights_row(const Op* op, const float* probs, const float* ids,
     cdef float total = 0
     for s in range(used):
         y[s] = probs[expert_at(op, ids, s)]
-    if op.n[2] == CHOSEN:
+    if op.n[2] == BY_CHOSEN:
         softmax_row(y, y, used)
     if op.n[3]:
         for s in range(used):
@@ -162,7 +162,7 @@ cdef void op_swiglu_oai(const Op* op, const Step* step, int tid, int team) noexc
         t, i = u // units, u % units * BLOCK
         while i < min(u % units * BLOCK + BLOCK, <Py_ssize_t>op.width):
             vf_store(op.dst + t * op.dst_stride + i,
-                     gate_times(OAI, vf_load(op.a + t * op.a_stride + i), vf_load(op.b + t * op.b_stride + i), op.f))
+                     gate_times(OAI, vf_load(op.a + t * op.a_stride + i), vf_load(op.b + t * op.b_stride + i), NULL))
             i += LANES
         if op.q != NULL:
             leave_copy(op, op.dst + t * op.dst_stride, t, u % units, u % units + 1)

@@ -1,6 +1,7 @@
 """Goldens: tiny models, and the logits that transformers and llama.cpp give for them.
 
-`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself.
+`transformers` ran the model from which the file was converted, in float32; `llama_cpp` the file itself. Architectures
+that transformers does not have stand for themselves.
 """
 
 from functools import cache
@@ -12,7 +13,14 @@ from llama_gguf import Model
 from llama_gguf.reference import Reference
 
 FOLDER = Path(__file__).parent.parent / "data" / "goldens"
-GOLDENS = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral", "gemma3", "deepseek2", "deepseek3")
+LLAMA = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral")
+DENSE = (
+    "apertus", "arcee", "baichuan", "baichuan-alibi", "bloom", "cohere2", "command-r", "ernie4_5", "falcon", "gemma",
+    "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt", "nemotron", "olmo",
+    "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
+)
+MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss", "deepseek2", "deepseek3")
+GOLDENS = (*LLAMA, *DENSE, *MIXTURES)
 
 
 def path(name):
@@ -21,9 +29,15 @@ def path(name):
 
 @cache
 def golden(name):
-    """(token ids, {"transformers": logits, "llama_cpp": logits})"""
+    """(token ids, {"transformers": logits, "llama_cpp": logits}), the first only where there is such a model."""
     arrays = np.load(FOLDER / name / "golden.npz")
-    return arrays["tokens"].tolist(), {k: arrays[k] for k in ("transformers", "llama_cpp")}
+    return arrays["tokens"].tolist(), {k: arrays[k] for k in ("transformers", "llama_cpp") if k in arrays}
+
+
+def closest(name):
+    """Logits in float32 of the nearest relative."""
+    logits = golden(name)[1]
+    return logits.get("transformers", logits["llama_cpp"])
 
 
 def exact(name, **options):

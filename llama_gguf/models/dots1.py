@@ -1,0 +1,23 @@
+"""dots.llm1, Ling 2 and MiniMax M2: plain blocks with norms of q and k, and DeepSeek-V3's way to choose experts.
+
+A bias balances how often an expert is chosen and does not count in its weight (arXiv 2412.19437). dots.llm1 and Ling 2
+(arXiv 2506.05767) have dense first layers and a shared expert; Ling 2 turns half of each head, and its experts stand in
+groups. MiniMax M2 norms whole queries and keys, and its weights always add up to 1.
+"""
+
+from ..nn import attention, moe_or_mlp, output, rms_norm
+
+NAMES = ("dots1", "bailingmoe2", "minimax-m2")
+
+
+def hparams(meta):
+    return {"rope": "neox", "experts": {"gating": "sigmoid", "norm": meta.arch == "minimax-m2"}}
+
+
+def block(w, x, h, layer):
+    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer)
+    return x + moe_or_mlp(w, rms_norm(x, w.ffn_norm), h)
+
+
+def head(w, x, h):
+    return output(w, rms_norm(x, w.output_norm))
