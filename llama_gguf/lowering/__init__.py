@@ -16,7 +16,7 @@ from .task import Task
 
 PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}  # whose inputs have as many terms as they ask for
 QUANTIZING = {  # can leave an 8-bit copy too
-    "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "heads_part", "swiglu_oai",
+    "rms_norm", "layer_norm", "merge", "gated", "mul", "add", "act", "scale", "swiglu_oai", "heads_part",
     "conv",
 }
 

@@ -76,6 +76,16 @@ def test_tokenize_shows_ids_and_pieces(invoke, model_file):
     assert text.splitlines()[1:] == [" 97  'a'", "195  b'\\xc3'", "169  b'\\xa9'"]
 
 
+def test_embed_shows_a_vector_a_line(invoke, fake, model_file):
+    pytest.importorskip("numpy")
+    assert invoke("embed", model_file, "-p", "a cat", "-p", "dog").stdout == "5 2\n3 1\n"
+    assert fake.opened[-1].calls == [(["a cat", "dog"], {"pooling": None, "normalize": True})]
+    told = json.loads(invoke("embed", model_file, "-p", "a cat", "--json", "--no-normalize").stdout)
+    assert told == [{"text": "a cat", "embedding": [5.0, 2.0]}]
+    assert invoke("embed", model_file, "--pooling", "none", input="one two\n").stdout == "7 2\n7 2\n"
+    assert invoke("embed", model_file, "-p", "x", "--pooling", "middle").exit_code == 2
+
+
 def test_types_cover_the_format(invoke):
     rows = {r["name"]: r for r in json.loads(invoke("types", "--json").stdout)}
     assert rows["Q4_K"]["bits_per_weight"] == 4.5

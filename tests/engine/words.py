@@ -50,7 +50,7 @@ class OneLayer:
         self.exact, self.n_threads, self.n_ctx = exact, n_threads, n_ctx
         self.store = WeightStore(repack=repack, exact=exact, n_threads=n_threads)
 
-    def trace_graph(self, layers=None, n_ctx=None):
+    def trace_graph(self, layers=None, n_ctx=None, states=False):
         graph = Graph(self.h, n_ctx)
         self.record(graph)
         return graph

@@ -21,7 +21,7 @@ DENSE = (
 )
 RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
 RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
-MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss")
+MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss", "deepseek2", "deepseek3")
 GOLDENS = (*LLAMA, *DENSE, *MIXTURES, *RECURRENT)
 
 
