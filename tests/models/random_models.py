@@ -70,7 +70,8 @@ class Maker:
         if bias:
             self.vector(f"{at}exp_probs_b.bias", EXPERTS)
         if shared:
-            for name, rows, cols in (("gate", shared, WIDTH), ("up", shared, WIDTH), ("down", WIDTH, shared))[not gated :]:
+            wide = ("gate", shared, WIDTH), ("up", shared, WIDTH), ("down", WIDTH, shared)
+            for name, rows, cols in wide[not gated :]:
                 self.matrix(f"{at}ffn_{name}_shexp", rows, cols)
 
     def mamba2(self, at, s, norm=True):
@@ -273,7 +274,8 @@ def lfm2moe(path):
 MODELS = {f.__name__.replace("_h1", "-h1").replace("_m", "-m"): f for f in (
     mamba2, granitehybrid, qwen35, falcon_mamba, jamba, nemotron_h, falcon_h1,
 )}
-MIXTURES = {"lfm2moe": lfm2moe} | {  # not stored: made anew, with llama.cpp's logits of TOKENS in recurrent_mixtures.npz
+# not stored: made anew, with llama.cpp's logits of TOKENS in recurrent_mixtures.npz
+MIXTURES = {"lfm2moe": lfm2moe} | {
     f"{f.__name__}-moe": partial(f, experts=True) for f in (granitehybrid, qwen35, jamba, nemotron_h)
 }
 
