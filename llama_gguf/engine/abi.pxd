@@ -14,9 +14,10 @@ cdef enum:
 
 cdef struct Scale:       # of one block of 8-bit activations: value = d * code
     float d
-    float sum            # of the 32 codes: a whole number, so that offsets are taken off without rounding
+    float sum            # of the 32 codes, a whole number
     float low            # of the first 16 codes
     float high           # of the last 16 codes
+    int32_t less[4]      # the sums with their sign turned, as products start from them: of all codes, first and last 16
 
 cdef struct Step:        # what one forward pass is asked to do
     int n_tokens

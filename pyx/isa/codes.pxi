@@ -54,8 +54,10 @@ cdef inline bint is_signed(int bits, int named) noexcept nogil:
 
 
 cdef inline int largest_code(int bits, int named) noexcept nogil:
-    """An upper bound of what a product takes for a code."""
-    return 128 if is_signed(bits, named) else 1 << bits if named == NUMBERS else 2 * largest_point(named)
+    """The largest number that a product takes for a code."""
+    if is_signed(bits, named):
+        return 128
+    return 2 * largest_point(named) if named != NUMBERS else 2 if bits == SIGNS else (1 << bits) - 1
 
 
 cdef inline int plane_bytes(int bits) noexcept nogil:

@@ -40,21 +40,45 @@ cdef inline vs dot(bint eight, vs s, vu u, const uint8_t* x) noexcept nogil:
     return vs_dot8(s, u, x) if eight else vs_dot(s, u, x)
 
 
-cdef inline int dots_that_fit(int largest) noexcept nogil:
-    """Products with codes up to `largest` that an AVX2 pair sum can take before it must be widened."""
-    return DOT_LIMIT // (2 * 127 * largest) if DOT_LIMIT else 8
+cdef inline int dots_that_fit(int largest, int offset) noexcept nogil:
+    """Products with (code - offset) that the 16 bits of a sum hold, whatever it passes on the way to its end."""
+    return DOT_LIMIT // (2 * 127 * max(offset, largest - offset)) if DOT_LIMIT else 8
 
 
-cdef inline void sums(int bits, int named, int part, int tokens, const uint8_t* p, const uint8_t* x, Py_ssize_t stride,
-                      vf* out) noexcept nogil:
-    """Sums of code * activation over the first sixteen columns of a block (part 0), the others (1), or all (2)."""
+cdef struct Scaling:    # of one block and LANES rows: value = q * d * (code - offset) + m, for its first half and the other
+    vq q[2]
+    vf d[2]
+    vf m[2]
+
+
+cdef inline void no_scaling(Scaling* by) noexcept nogil:
+    cdef int i
+    for i in range(2):
+        by.d[i], by.m[i], by.q[i] = vf_zero(), vf_zero(), vq_make(vf_zero(), vf_zero())
+
+
+cdef inline const Scale* scales_of(const Scale* scales, Py_ssize_t stride, int t) noexcept nogil:
+    """The same blocks of t tokens further on."""
+    return <const Scale*>(<const uint8_t*>scales + t * stride)
+
+
+cdef inline void sums(int bits, int named, int offset, int part, int tokens, const uint8_t* p, const uint8_t* x,
+                      Py_ssize_t stride, const Scale* scales, vq q, vt* total) noexcept nogil:
+    """total += q * (sum of (code - offset) * activation) over columns 0 ... 15 (part 0), 16 ... 31 (1), or all (2).
+
+    Sums of 16 bits wrap, so what they pass on the way does not matter: if they start at -offset * activations, all that
+    must fit is their end. Where even that is too large they are added to the total every few columns.
+    """
     cdef vs s[TILE]
-    cdef vi w[TILE]
     cdef vu codes[2]
     cdef bint eight = is_signed(bits, named)
-    cdef int g, t, half, dots = 0, fit = dots_that_fit(largest_code(bits, named))
+    cdef int g, t, half, dots = 0, which = (part + 1) % 3, largest = largest_code(bits, named)
+    cdef bint starts = offset > 0 and dots_that_fit(largest, offset) >= (8 if part == 2 else 4)
+    cdef int fit = 8 if starts else dots_that_fit(largest, 0)
     for t in range(tokens):
-        s[t], w[t] = vs_zero(), vi_zero()
+        s[t] = vs_start(scales_of(scales, stride, t).less[which], offset) if starts else vs_zero()
+        if offset and not starts:
+            total[t] = vt_less(total[t], scales_of(scales, stride, t).less[which], q, offset)
     for g in range(4):
         unpack(bits, p, g, &codes[0], &codes[1])
         for half in range(2):
@@ -64,65 +88,69 @@ cdef inline void sums(int bits, int named, int part, int tokens, const uint8_t* 
                 codes[half] = vu_points(points[named], codes[half])
             for t in range(tokens):
                 if dots == fit:
-                    w[t], s[t] = vi_add_s(w[t], s[t]), vs_zero()
+                    total[t], s[t] = vt_more(total[t], s[t], q), vs_zero()
                 s[t] = dot(eight, s[t], codes[half], x + t * stride + 16 * half + 4 * g)
             dots = 1 if dots == fit else dots + 1
     for t in range(tokens):
-        out[t] = vs_float(s[t]) if fit >= (8 if part == 2 else 4) else vi_float(vi_add_s(w[t], s[t]))
+        total[t] = vt_more(total[t], s[t], q)
 
 
-cdef inline const Scale* scales_of(const Scale* scales, Py_ssize_t stride, int t) noexcept nogil:
-    """The same blocks of t tokens further on."""
-    return <const Scale*>(<const uint8_t*>scales + t * stride)
-
-
-cdef inline void block(int bits, int named, int sub, int offset, int tokens, const uint8_t* p, const uint8_t* x,
-                       Py_ssize_t stride, const Scale* scales, vf d0, vf d1, vf m0, vf m1, bint has_min,
+cdef inline void block(int bits, int named, int offset, int halves, bint apart, bint has_min, int tokens,
+                       const uint8_t* p, const uint8_t* x, Py_ssize_t stride, const Scale* scales, const Scaling* by,
                        vf* acc) noexcept nogil:
     """acc[t] += one block of 32 columns times token t.
 
-    sub 32: value = d0 * (code - offset) + m0; sub 16: d0, m0 for the first sixteen columns, d1, m1 for the others.
-    Sums of codes are whole numbers below 2**24, so that the offset is taken off without rounding.
+    halves 2: columns 0 ... 15 and 16 ... 31 have scales (and minima) of their own; apart: their d differs, too.
+    Totals are whole numbers below 2**24, if scales are.
     """
-    cdef vf part[TILE]
+    cdef vt total[TILE]
     cdef vf y[TILE]
-    cdef vf total, less = vf_set1(-<float>offset)
     cdef const Scale* scale
     cdef int half, t
-    for half in range(2 if sub == 16 else 1):
-        sums(bits, named, half if sub == 16 else 2, tokens, p, x, stride, part)
-        for t in range(tokens):
-            scale = scales_of(scales, stride, t)
-            total = vf_set1(scale.sum if sub == 32 else scale.high if half else scale.low)
-            if offset:
-                part[t] = vf_fma(less, total, part[t])
-            y[t] = vf_fma(d1, part[t], y[t]) if half else vf_mul(d0, part[t])
-            if has_min:
-                y[t] = vf_fma(m1 if half else m0, total, y[t])
+    for half in range(halves):
+        if half == 0 or apart:
+            for t in range(tokens):
+                total[t] = vt_zero()
+        sums(bits, named, offset, half if halves == 2 else 2, tokens, p, x, stride, scales, by.q[half], total)
+        if apart:
+            for t in range(tokens):
+                y[t] = vf_add(y[t], vt_value(total[t], by.d[1])) if half else vt_value(total[t], by.d[0])
     for t in range(tokens):
-        acc[t] = vf_fma(y[t], vf_set1(scales_of(scales, stride, t).d), acc[t])
+        scale = scales_of(scales, stride, t)
+        if not apart:
+            y[t] = vt_value(total[t], by.d[0])
+        if has_min:
+            y[t] = vf_fma(by.m[0], vf_set1(scale.low if halves == 2 else scale.sum), y[t])
+        if has_min and halves == 2:
+            y[t] = vf_fma(by.m[1], vf_set1(scale.high), y[t])
+        acc[t] = vf_fma(y[t], vf_set1(scale.d), acc[t])
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                               const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
     """Blocks of 32 columns with scales of their own, or with one for two, four or eight of them."""
-    cdef vf d0 = vf_zero(), d1 = d0, m = d0
+    cdef Scaling by
+    cdef vf one = vf_set1(1)
     cdef int b, shared = 2 if scheme == D64 else 4 if scheme == D128 else 8 if scheme == D256 else 1
+    no_scaling(&by)
     for b in range(cols // 32):
         if tokens == 1:
             fetch_ahead(p, plane_bytes(bits))
         if b % shared == 0:
             if scheme == E4:
-                d0, d1 = vf_load_e4m3(p), vf_load_e4m3(p + LANES)
+                by.d[0], by.d[1] = vf_load_e4m3(p), vf_load_e4m3(p + LANES)
+                by.q[1] = vq_make(one, by.d[1])
             else:
-                d0 = vf_load_e8m0(p) if scheme == E8 else vf_load_half(p)
-                d1 = d0
+                by.d[0] = vf_load_e8m0(p) if scheme == E8 else vf_load_half(p)
+            by.q[0] = vq_make(one, by.d[0])
             p += LANES if scheme == E8 else 2 * LANES
             if scheme == DM:
-                m = vf_load_half(p)
+                by.m[0] = vf_load_half(p)
+                if offset:
+                    by.m[0] = vf_fma(by.d[0], vf_set1(offset), by.m[0])
                 p += 2 * LANES
-        block(bits, named, 16 if scheme == E4 else 32, offset, tokens, p, x + 32 * b, stride,
-              scales + b, d0, d1, m, m, scheme == DM, acc)
+        block(bits, named, offset, 2 if scheme == E4 else 1, scheme == E4 and DOT_LIMIT, scheme == DM, tokens, p,
+              x + 32 * b, stride, scales + b, &by, acc)
         p += plane_bytes(bits)
 
 
@@ -131,51 +159,63 @@ cdef inline int scale_bytes(int scheme) noexcept nogil:
     return 4 if scheme == N32 or scheme == N32S else 8 if scheme == K32 or scheme == N16 else 16
 
 
+cdef inline void small_scales(int scheme, int offset, const uint8_t* s, int shift, vf d, vf dmin,
+                              Scaling* by) noexcept nogil:
+    """The scales of one block of 32 columns, whole numbers times d."""
+    cdef vf n = vf_zero(), two = vf_set1(2)
+    by.d[0] = d
+    if scheme == K:
+        n, by.m[0] = vf_load_u8(s), vf_mul(dmin, vf_load_u8(s + 8 * LANES))
+        if offset:
+            by.m[0] = vf_fma(vf_mul(d, vf_set1(offset)), n, by.m[0])
+    elif scheme == K32 or scheme == K16:
+        n = vf_load_i8(s)
+    elif scheme == K16M:
+        n = vf_load_u4(s, 0)
+        by.m[0], by.m[1] = vf_mul(dmin, vf_load_u4(s, 4)), vf_mul(dmin, vf_load_u4(s + LANES, 4))
+    elif scheme == N16 or scheme == N32:
+        n = vf_fma(vf_load_u4(s, shift), two, vf_set1(1))
+    elif scheme == N32S:
+        n = vf_fma(vf_load_u4(s, shift), two, vf_set1(-15))
+        by.m[0], n = vf_mul(vf_mul(d, vf_set1(0.125)), n), vf_abs(n)
+    by.q[0] = vq_make(n, d)
+    if scheme == K16:
+        by.q[1] = vq_make(vf_load_i8(s + LANES), d)
+    elif scheme == K16M:
+        by.q[1] = vq_make(vf_load_u4(s + LANES, 0), d)
+    elif scheme == N16:
+        by.q[1] = vq_make(vf_fma(vf_load_u4(s, 4), two, vf_set1(1)), d)
+
+
 cdef inline void super_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                               const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
     """Blocks of 256 columns whose scales are small integers times a half."""
-    cdef vf d = vf_zero(), dmin = d, d0, d1, m0 = d, m1 = d, odd
-    cdef int b, sub = 32 if scheme == K or scheme == K32 or scheme == N32 or scheme == N32S else 16
+    cdef Scaling by
+    cdef vf d = vf_zero(), dmin = d
+    cdef bint nibbles = scheme == N16 or scheme == N32 or scheme == N32S, has_min = scheme == K or scheme == K16M
+    cdef int b, halves = 2 if scheme == K16 or scheme == K16M or scheme == N16 else 1
     cdef const uint8_t* s = p
+    no_scaling(&by)
     for b in range(cols // 32):
         if tokens == 1:
             fetch_ahead(p, plane_bytes(bits))
         if b % 8 == 0:
             d = vf_load_half(p)
             p += 2 * LANES
-            if scheme == K or scheme == K16M:
+            if has_min:
                 dmin = vf_sub(vf_zero(), vf_load_half(p))
                 p += 2 * LANES
-            if scheme == N16 or scheme == N32 or scheme == N32S:
+            if nibbles:
                 d = vf_mul(d, vf_set1(unit(named)))
             s = p
             p += scale_bytes(scheme) * LANES
-        if scheme == K:
-            d0, m0 = vf_mul(d, vf_load_u8(s)), vf_mul(dmin, vf_load_u8(s + 8 * LANES))
-            d1 = d0
-        elif scheme == K32:
-            d0 = vf_mul(d, vf_load_i8(s))
-            d1 = d0
-        elif scheme == K16M:
-            d0, d1 = vf_mul(d, vf_load_u4(s, 0)), vf_mul(d, vf_load_u4(s + LANES, 0))
-            m0, m1 = vf_mul(dmin, vf_load_u4(s, 4)), vf_mul(dmin, vf_load_u4(s + LANES, 4))
-        elif scheme == N16:
-            d0, d1 = vf_fma(vf_add(d, d), vf_load_u4(s, 0), d), vf_fma(vf_add(d, d), vf_load_u4(s, 4), d)
-        elif scheme == N32:
-            d0 = vf_fma(vf_add(d, d), vf_load_u4(s, 4 * (b & 1)), d)
-            d1 = d0
-        elif scheme == N32S:
-            odd = vf_fma(vf_load_u4(s, 4 * (b & 1)), vf_set1(2), vf_set1(-15))
-            d0 = vf_mul(d, vf_abs(odd))
-            d1, m0 = d0, vf_mul(vf_mul(d, vf_set1(0.125)), odd)
-        else:
-            d0, d1 = vf_mul(d, vf_load_i8(s)), vf_mul(d, vf_load_i8(s + LANES))
-        block(bits, named, sub, offset, tokens, p, x + 32 * b, stride, scales + b, d0, d1, m0, m1,
-              scheme == K or scheme == K16M or scheme == N32S, acc)
-        if scheme == N32 or scheme == N32S:
+        small_scales(scheme, offset, s, 4 * (b & 1) if halves == 1 else 0, d, dmin, &by)
+        block(bits, named, offset, halves, False, has_min or scheme == N32S, tokens, p, x + 32 * b, stride,
+              scales + b, &by, acc)
+        if nibbles and halves == 1:
             s += LANES * (b & 1)
         else:
-            s += LANES if sub == 32 or scheme == N16 else 2 * LANES
+            s += LANES if halves == 1 or nibbles else 2 * LANES
         p += plane_bytes(bits)
 
 
@@ -208,9 +248,9 @@ cdef inline void float_tile(int kind, int tokens, const uint8_t* p, int cols, co
 
     Two chains hide the latency of FMA; every 32 columns they are added to the total, which keeps rounding small.
     """
-    cdef vf total[TILE]
-    cdef vf even[TILE]
-    cdef vf odd[TILE]
+    cdef vf total[FLOAT_TILE]
+    cdef vf even[FLOAT_TILE]
+    cdef vf odd[FLOAT_TILE]
     cdef vf w
     cdef int i = 0, t, end, size = 4 * LANES if kind == 0 else 2 * LANES
     for t in range(tokens):
@@ -246,9 +286,7 @@ cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t
     """Any number of tokens up to TILE; bits 32, 16, 17 mean F32, F16, BF16."""
     cdef int kind = 0 if bits == 32 else 1 if bits == 16 else 2
     if bits >= 16:
-        if tokens == TILE:
-            float_tile(kind, TILE, p, cols, x, stride, y)
-        elif tokens == 1:
+        if tokens == 1:
             float_tile(kind, 1, p, cols, x, stride, y)
         else:
             float_tail(kind, tokens, p, cols, x, stride, y)
@@ -263,6 +301,9 @@ cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t
 cdef inline void float_tail(int kind, int tokens, const uint8_t* p, int cols, const uint8_t* x, Py_ssize_t stride,
                             float* y) noexcept nogil:
     cdef int t = 0
+    while t + FLOAT_TILE <= tokens:
+        float_tile(kind, FLOAT_TILE, p, cols, x + t * stride, stride, y + t * LANES)
+        t += FLOAT_TILE
     while t + 2 <= tokens:
         float_tile(kind, 2, p, cols, x + t * stride, stride, y + t * LANES)
         t += 2

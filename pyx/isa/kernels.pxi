@@ -1,6 +1,6 @@
 # All bodies, in the order in which they build on each other.
 from libc.math cimport INFINITY, cos, expf, fabsf, log, log1pf, sin, sqrtf
-from libc.stdint cimport int8_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from llama_gguf.engine.abi cimport *

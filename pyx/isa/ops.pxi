@@ -14,8 +14,8 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
     """Blocks first ... last of one row to 8 bits; a row is `width` codes, then one Scale a block."""
     cdef Py_ssize_t b
     cdef int i
-    cdef float top, inverse, low, high
-    cdef vf peak, total, y
+    cdef float top, inverse
+    cdef vf peak, y
     cdef Scale* scale = <Scale*>(row + width)
     for b in range(first, last):
         peak = vf_zero()
@@ -23,18 +23,19 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
             peak = vf_max(peak, vf_abs(vf_load(x + b * BLOCK + i * LANES)))
         top = vf_top(peak)
         inverse = 127 / top if top > 1e-30 else 0       # smaller still, and 127 / top is infinite
-        low = high = 0
-        total = vf_zero()
         for i in range(BLOCK // LANES):
             y = vf_round(vf_mul(vf_load(x + b * BLOCK + i * LANES), vf_set1(inverse)))
             vf_store_i8(row + b * BLOCK + i * LANES, y)
-            total = vf_add(total, y)
-            if (i + 1) * LANES == BLOCK // 2:
-                low = vf_sum(total)
-                total = vf_zero()
-        high = vf_sum(total)
         scale[b].d = top / 127 if inverse else 0
-        scale[b].low, scale[b].high, scale[b].sum = low, high, low + high
+        set_sums(&scale[b], row + b * BLOCK)
+
+
+cdef inline void set_sums(Scale* scale, const uint8_t* codes) noexcept nogil:
+    """What products with offsets and minima need to know of 32 codes."""
+    scale.less[1], scale.less[2] = less_sums(codes), less_sums(codes + BLOCK // 2)
+    scale.less[0] = less_both(scale.less[1], scale.less[2])
+    scale.low, scale.high = -less_total(scale.less[1]), -less_total(scale.less[2])
+    scale.sum = scale.low + scale.high
 
 
 cdef inline void quantize_rest(const float* x, const uint8_t* row, uint8_t* second, int width,

@@ -10,19 +10,25 @@ cdef extern from * nogil:
     #define prefetch(p)
     #endif
     #define LANES 8
-    #define TILE 4
+    #define TILE 8
+    #define FLOAT_TILE 4
     #define ROWS 4
-    #ifdef LG_VNNI
-    #define Q8_OFFSET 128     /* as in AVX-512 */
-    #define DOT_LIMIT 0
-    #else
-    #define Q8_OFFSET 0       /* 8-bit codes stay signed: the sign moves to the other factor */
-    #define DOT_LIMIT 32767   /* vpmaddubsw sums pairs in 16 bits: widen before they overflow */
-    #endif
     typedef __m256 vf;
-    typedef __m256i vi;
     typedef __m256i vu;
     typedef __m256i vs;
+    #ifdef LG_VNNI
+    #define Q8_OFFSET 128     /* as in AVX-512 */
+    #define Q5_OFFSET 0
+    #define DOT_LIMIT 0
+    typedef __m256 vq;
+    typedef __m256 vt;
+    #else
+    #define Q8_OFFSET 0       /* 8-bit codes stay signed: the sign moves to the other factor */
+    #define Q5_OFFSET 16      /* around zero, sixteen of them fit into 16 bits */
+    #define DOT_LIMIT 32767   /* vpmaddubsw sums pairs in 16 bits: widen before they overflow */
+    typedef __m256i vq;
+    typedef __m256i vt;
+    #endif
     #define vf_zero() _mm256_setzero_ps()
     #define vf_set1(x) _mm256_set1_ps(x)
     #define vf_load(p) _mm256_loadu_ps(p)
@@ -88,8 +94,20 @@ cdef extern from * nogil:
     #ifdef LG_VNNI
     static inline vs vs_dot(vs s, vu u, const void *x) { return _mm256_dpbusd_avx_epi32(s, u, four(x)); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
-    #define vs_float(s) _mm256_cvtepi32_ps(s)
-    #define vi_add_s(a, s) _mm256_add_epi32(a, s)
+    static inline int32_t less_sums(const void *x) {
+        __m128i s = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), _mm_loadu_si128((const __m128i *)x)),
+            _mm_set1_epi16(-1));
+        s = _mm_add_epi32(s, _mm_unpackhi_epi64(s, s));
+        return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 1))); }
+    static inline int32_t less_both(int32_t a, int32_t b) { return a + b; }
+    static inline float less_total(int32_t a) { return (float)a; }
+    static inline vs vs_start(int32_t less, int offset) {
+        return _mm256_madd_epi16(_mm256_set1_epi32(less), _mm256_set1_epi32(offset)); }
+    #define vq_make(n, d) _mm256_mul_ps(n, d)
+    #define vt_zero() vf_zero()
+    #define vt_less(t, less, q, offset) _mm256_fmadd_ps(_mm256_set1_ps((float)(offset) * (less)), q, t)
+    #define vt_more(t, s, q) _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), q, t)
+    #define vt_value(t, d) (t)
     #else
     /* adds stay in this order: a compiler that makes trees of them runs out of registers */
     #ifdef __GNUC__
@@ -102,12 +120,28 @@ cdef extern from * nogil:
     static inline vs vs_dot8(vs s, vu u, const void *x) {
         __m256i signed_x = _mm256_sign_epi8(four(x), u);
         return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), signed_x))); }
-    static inline vf vs_float(vs s) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
-    static inline vi vi_add_s(vi a, vs s) {
-        return in_order(_mm256_add_epi32(a, _mm256_madd_epi16(s, _mm256_set1_epi16(1)))); }
+    /* less: what columns 0, 1 and columns 2, 3 of each four come to, in two halves of a word */
+    static inline int32_t less_sums(const void *x) {
+        __m128i s = _mm_maddubs_epi16(_mm_set1_epi8(1), _mm_loadu_si128((const __m128i *)x));
+        s = _mm_add_epi16(s, _mm_unpackhi_epi64(s, s));
+        return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), _mm_add_epi16(s, _mm_shuffle_epi32(s, 1)))); }
+    static inline int32_t less_both(int32_t a, int32_t b) {
+        return _mm_cvtsi128_si32(_mm_add_epi16(_mm_cvtsi32_si128(a), _mm_cvtsi32_si128(b))); }
+    static inline float less_total(int32_t a) {
+        return (float)_mm_cvtsi128_si32(_mm_madd_epi16(_mm_cvtsi32_si128(a), _mm_set1_epi16(1))); }
+    static inline vs vs_start(int32_t less, int offset) {
+        return _mm256_mullo_epi16(_mm256_set1_epi32(less), _mm256_set1_epi16((short)offset)); }
+    /* scales as pairs of 16 bits, so that one vpmaddwd scales both sums of a lane and adds them */
+    static inline vq vq_make(vf n, vf d) {
+        __m128i twice = _mm_set_epi32(0x0d0c0d0c, 0x09080908, 0x05040504, 0x01000100);
+        return _mm256_shuffle_epi8(_mm256_cvtps_epi32(n), _mm256_broadcastsi128_si256(twice)); }
+    #define vt_zero() _mm256_setzero_si256()
+    static inline vt vt_less(vt t, int32_t less, vq q, int offset) {
+        q = _mm256_mullo_epi16(q, _mm256_set1_epi16((short)offset));
+        return _mm256_add_epi32(t, _mm256_madd_epi16(_mm256_set1_epi32(less), q)); }
+    static inline vt vt_more(vt t, vs s, vq q) { return in_order(_mm256_add_epi32(t, _mm256_madd_epi16(s, q))); }
+    #define vt_value(t, d) _mm256_mul_ps(_mm256_cvtepi32_ps(t), d)
     #endif
-    #define vi_zero() _mm256_setzero_si256()
-    #define vi_float(a) _mm256_cvtepi32_ps(a)
     """
 
 include "words.pxi"

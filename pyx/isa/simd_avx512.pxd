@@ -11,13 +11,16 @@ cdef extern from * nogil:
     #endif
     #define LANES 16
     #define TILE 8            /* tokens of one register tile */
+    #define FLOAT_TILE 8      /* of them, in float */
     #define ROWS 8            /* query rows of one attention tile */
     #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
+    #define Q5_OFFSET 0
     #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
     typedef __m512 vf;
-    typedef __m512i vi;
     typedef __m512i vu;
     typedef __m512i vs;
+    typedef __m512 vq;
+    typedef __m512 vt;
     #define vf_zero() _mm512_setzero_ps()
     #define vf_set1(x) _mm512_set1_ps(x)
     #define vf_load(p) _mm512_loadu_ps(p)
@@ -74,10 +77,18 @@ cdef extern from * nogil:
     static inline int32_t four(const void *p) { int32_t x; memcpy(&x, p, 4); return x; }
     static inline vs vs_dot(vs s, vu u, const void *x) { return _mm512_dpbusd_epi32(s, u, _mm512_set1_epi32(four(x))); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
-    #define vs_float(s) _mm512_cvtepi32_ps(s)
-    #define vi_zero() _mm512_setzero_si512()
-    #define vi_add_s(a, s) _mm512_add_epi32(a, s)
-    #define vi_float(a) _mm512_cvtepi32_ps(a)
+    static inline int32_t less_sums(const void *x) {
+        __m512i s = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)x));
+        return -_mm512_reduce_add_epi32(s); }
+    static inline int32_t less_both(int32_t a, int32_t b) { return a + b; }
+    static inline float less_total(int32_t a) { return (float)a; }
+    static inline vs vs_start(int32_t less, int offset) {
+        return _mm512_madd_epi16(_mm512_set1_epi32(less), _mm512_set1_epi32(offset)); }
+    #define vq_make(n, d) _mm512_mul_ps(n, d)
+    #define vt_zero() vf_zero()
+    #define vt_less(t, less, q, offset) _mm512_fmadd_ps(_mm512_set1_ps((float)(offset) * (less)), q, t)
+    #define vt_more(t, s, q) _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), q, t)
+    #define vt_value(t, d) (t)
     """
 
 include "words.pxi"

@@ -11,14 +11,17 @@ cdef extern from * nogil:
     #endif
     #define LANES 8
     #define TILE 4
+    #define FLOAT_TILE 4
     #define ROWS 2
     #define Q8_OFFSET 0
+    #define Q5_OFFSET 0
     #define DOT_LIMIT 0
     #define EACH for (int i = 0; i < LANES; i++)
     typedef struct { float v[LANES]; } vf;
-    typedef struct { int32_t v[LANES]; } vi;
     typedef struct { uint8_t v[4 * LANES]; } vu;
-    typedef vi vs;
+    typedef struct { int32_t v[LANES]; } vs;
+    typedef vf vq;
+    typedef vf vt;
     static inline vf vf_set1(float x) { vf r; EACH r.v[i] = x; return r; }
     static inline vf vf_zero(void) { return vf_set1(0.0f); }
     static inline vf vf_load(const float *p) { vf r; memcpy(r.v, p, sizeof r.v); return r; }
@@ -85,10 +88,17 @@ cdef extern from * nogil:
         const int8_t *b = (const int8_t *)x, *w = (const int8_t *)u.v;
         EACH s.v[i] += w[4*i] * b[0] + w[4*i+1] * b[1] + w[4*i+2] * b[2] + w[4*i+3] * b[3];
         return s; }
-    static inline vf vi_float(vi a) { vf r; EACH r.v[i] = (float)a.v[i]; return r; }
-    static inline vf vs_float(vs s) { return vi_float(s); }
-    static inline vi vi_zero(void) { return vs_zero(); }
-    static inline vi vi_add_s(vi a, vs s) { EACH a.v[i] += s.v[i]; return a; }
+    static inline int32_t less_sums(const void *x) {
+        int32_t s = 0; for (int i = 0; i < 16; i++) s -= ((const int8_t *)x)[i]; return s; }
+    static inline int32_t less_both(int32_t a, int32_t b) { return a + b; }
+    static inline float less_total(int32_t a) { return (float)a; }
+    static inline vs vs_start(int32_t less, int offset) { vs r; EACH r.v[i] = less * offset; return r; }
+    static inline vq vq_make(vf n, vf d) { return vf_mul(n, d); }
+    #define vt_zero() vf_zero()
+    static inline vt vt_less(vt t, int32_t less, vq q, int offset) {
+        return vf_fma(vf_set1((float)(less * offset)), q, t); }
+    static inline vt vt_more(vt t, vs s, vq q) { EACH t.v[i] += (float)s.v[i] * q.v[i]; return t; }
+    #define vt_value(t, d) (t)
     """
 
 include "words.pxi"

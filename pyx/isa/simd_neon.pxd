@@ -11,13 +11,16 @@ cdef extern from * nogil:
     #endif
     #define LANES 8
     #define TILE 4
+    #define FLOAT_TILE 4
     #define ROWS 4
     #define Q8_OFFSET 0
+    #define Q5_OFFSET 0
     #define DOT_LIMIT 0
     typedef float32x4x2_t vf;
-    typedef int32x4x2_t vi;
     typedef uint8x16x2_t vu;
     typedef int32x4x2_t vs;
+    typedef float32x4x2_t vq;
+    typedef float32x4x2_t vt;
     #define BOTH(type, e0, e1) ((type){{e0, e1}})
     static inline vf vf_set1(float x) { return BOTH(vf, vdupq_n_f32(x), vdupq_n_f32(x)); }
     static inline vf vf_zero(void) { return vf_set1(0.0f); }
@@ -105,11 +108,18 @@ cdef extern from * nogil:
         return BOTH(vs, dot4(s.val[0], vreinterpretq_s8_u8(u.val[0]), b), dot4(s.val[1],
             vreinterpretq_s8_u8(u.val[1]), b)); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
-    static inline vf vi_float(vi a) { return BOTH(vf, vcvtq_f32_s32(a.val[0]), vcvtq_f32_s32(a.val[1])); }
-    #define vs_float(s) vi_float(s)
-    #define vi_zero() vs_zero()
-    static inline vi vi_add_s(vi a, vs s) {
-        return BOTH(vi, vaddq_s32(a.val[0], s.val[0]), vaddq_s32(a.val[1], s.val[1])); }
+    static inline int32_t less_sums(const void *x) { return -vaddlvq_s8(vld1q_s8((const int8_t *)x)); }
+    static inline int32_t less_both(int32_t a, int32_t b) { return a + b; }
+    static inline float less_total(int32_t a) { return (float)a; }
+    static inline vs vs_start(int32_t less, int offset) {
+        return BOTH(vs, vdupq_n_s32(less * offset), vdupq_n_s32(less * offset)); }
+    #define vq_make(n, d) vf_mul(n, d)
+    #define vt_zero() vf_zero()
+    static inline vt vt_less(vt t, int32_t less, vq q, int offset) {
+        return vf_fma(vf_set1((float)(less * offset)), q, t); }
+    static inline vf of_whole(vs a) { return BOTH(vf, vcvtq_f32_s32(a.val[0]), vcvtq_f32_s32(a.val[1])); }
+    #define vt_more(t, s, q) vf_fma(of_whole(s), q, t)
+    #define vt_value(t, d) (t)
     """
 
 include "words.pxi"

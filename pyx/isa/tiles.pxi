@@ -26,7 +26,7 @@ cdef void tile_q5_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, P
 
 cdef void tile_q5_1(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:
-    tile(5, NUMBERS, DM, 0, p, n, x, c, s, t, y)
+    tile(5, NUMBERS, DM, Q5_OFFSET, p, n, x, c, s, t, y)
 
 cdef void tile_q8_0(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:
@@ -46,7 +46,7 @@ cdef void tile_q4_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, P
 
 cdef void tile_q5_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:
-    tile(5, NUMBERS, K, 0, p, n, x, c, s, t, y)
+    tile(5, NUMBERS, K, Q5_OFFSET, p, n, x, c, s, t, y)
 
 cdef void tile_q6_k(const uint8_t* p, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int t,
                    float* y) noexcept nogil:

@@ -1,23 +1,29 @@
 # The words that kernel bodies are written in. Each simd_*.pxd gives them a meaning and includes this list.
-#   vf  LANES floats        vi  LANES 32-bit integers        vu  four bytes for each lane
+#   vf  LANES floats        vu  four bytes for each lane
 #   vs  running sums of byte products, one per lane (wide: 32 bits; AVX2 without VNNI: pairs of 16 bits)
+#   vq  scales of such sums, vt  totals of sums times scales: vt_value makes floats of them. Scales are whole numbers
+#       n times a float d. AVX2 keeps n and whole totals, and d comes last; elsewhere floats hold n * d.
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 cdef extern from * nogil:
     enum:
         LANES
-        TILE
+        TILE            # tokens of a tile of registers
+        FLOAT_TILE      # of one whose products are floats
         ROWS
         Q8_OFFSET
-        DOT_LIMIT
+        Q5_OFFSET       # taken off 5-bit codes that have a minimum
+        DOT_LIMIT       # what a sum may come to; 0: it has 32 bits and never gets there
     ctypedef struct vf:
-        pass
-    ctypedef struct vi:
         pass
     ctypedef struct vu:
         pass
     ctypedef struct vs:
+        pass
+    ctypedef struct vq:
+        pass
+    ctypedef struct vt:
         pass
     void prefetch(const void*)
     vf vf_zero()
@@ -65,7 +71,15 @@ cdef extern from * nogil:
     vs vs_dot(vs, vu, const void*)
     # the same for 8-bit codes, stored with Q8_OFFSET
     vs vs_dot8(vs, vu, const void*)
-    vf vs_float(vs)
-    vi vi_zero()
-    vi vi_add_s(vi, vs)
-    vf vi_float(vi)
+    # sums of sixteen activations with their sign turned, as sums of products start from them; of two such; as a float
+    int32_t less_sums(const void*)
+    int32_t less_both(int32_t, int32_t)
+    float less_total(int32_t)
+    # where sums start if codes are to count `offset` less
+    vs vs_start(int32_t less, int offset)
+    vq vq_make(vf n, vf d)
+    vt vt_zero()
+    vt vt_more(vt, vs, vq)
+    # the same as vs_start, for the total, where a sum is too narrow
+    vt vt_less(vt, int32_t less, vq, int offset)
+    vf vt_value(vt, vf d)
