@@ -6,7 +6,7 @@ Rows of a buffer are padded to whole vectors.
 import numpy as np
 
 from .engine import plan as engine
-from .lowering import Task
+from .lowering.task import Laid, Task
 from .weights import address
 
 PAD = 16  # floats: rows start on cache lines, vectors may write to the end of the last one
@@ -162,7 +162,7 @@ class Planned:
 
     def vector(self, numbers):
         """Address of a vector: a weight's, a tensor's in a layout of its own, or numbers that the graph made."""
-        if isinstance(numbers, tuple):
+        if isinstance(numbers, Laid):
             return self.store.vector(*numbers)
         if hasattr(numbers, "tensor"):
             return self.store.vector(numbers.tensor)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .acts import ACTS
+from .task import Laid
 
 UNIT = 32
 
@@ -12,14 +13,14 @@ class States:
 
     def do_softplus(self, r):
         bias = r.attrs["weight"]
-        self.add(self.task(r, vectors={"bias": (bias.tensor, padded)} if bias else {}))
+        self.add(self.task(r, vectors={"bias": Laid(bias.tensor, padded)} if bias else {}))
 
     def do_l2_norm(self, r):
         self.add(self.task(r, n=(r.attrs["heads"],), f=(r.attrs["eps"],)))
 
     def do_conv(self, r):
         w, fn = r.attrs["weight"], r.attrs.get("fn")
-        vectors = {"gain": (w.tensor, columns)} | ({"bias": (w.bias, padded)} if w.bias is not None else {})
+        vectors = {"gain": Laid(w.tensor, columns)} | ({"bias": Laid(w.bias, padded)} if w.bias is not None else {})
         n = (r.attrs["taps"], -1 if fn is None else ACTS[fn])
         self.add(self.task(r, n=n, f=r.attrs.get("f", ()), state=r.attrs["state"], vectors=vectors))
 
@@ -27,15 +28,15 @@ class States:
         heads, groups = r.attrs["heads"], r.attrs["groups"]
         each = heads == r.out.width
         kind, layout = ("scan", units) if each else ("scan_heads", padded)
-        vectors = {"gain": (r.attrs["a"].tensor, layout), "bias": (r.attrs["d"].tensor, padded)}
+        vectors = {"gain": Laid(r.attrs["a"].tensor, layout), "bias": Laid(r.attrs["d"].tensor, padded)}
         n = (heads, groups, r.inputs[2].width // groups)
         self.add(self.task(r, kind, "abcd", n=n, state=r.attrs["state"], vectors=vectors))
 
     def do_delta(self, r):
         heads, groups = r.attrs["heads"], r.attrs["groups"]
         n = (heads, groups, r.inputs[0].width // groups)
-        how = {"f": (r.attrs["scale"],), "state": r.attrs["state"], "vectors": {"gain": (r.attrs["a"].tensor, padded)}}
-        self.add(self.task(r, sources="abcde", n=n, **how))
+        vectors = {"gain": Laid(r.attrs["a"].tensor, padded)}
+        self.add(self.task(r, None, "abcde", n=n, f=(r.attrs["scale"],), state=r.attrs["state"], vectors=vectors))
 
 
 def padded(values):

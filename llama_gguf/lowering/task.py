@@ -1,6 +1,14 @@
 """A task: one record of a plan, with the buffers that it reads and makes by their keys."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Laid(NamedTuple):
+    """A tensor whose numbers a kernel wants in another order."""
+
+    tensor: object
+    layout: object  # a function of the array
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Reference(Graph):
         """float32 (len(ids), n_vocab); with `layers` as in graph.trace, residuals in or out instead."""
         return self._run(ids, layers, residual)
 
-    def states(self, ids):
+    def hidden(self, ids):
         """float32 (len(ids), width): what logits would be made of."""
         return self._run(ids, states=True)
 

@@ -37,7 +37,7 @@ def test_states_and_vectors_are_those_of_llama_cpp(isa, name):
 def test_states_are_those_of_the_reference(isa, name):
     with exact(name) as model, Model(path(name)) as packed:
         for text in TEXTS:
-            want = Reference(model).states(model.tokenize(text))
+            want = Reference(model).hidden(model.tokenize(text))
             assert nmse(model.embed(text, "none", normalize=False), want) <= SAME
             assert nmse(packed.embed(text, "none", normalize=False), want) <= F16
 
@@ -57,7 +57,7 @@ def test_texts_embedded_together_equal_each_alone(isa, name):
 def test_every_watched_value_of_an_encoder_is_that_of_the_reference(isa, name):
     with exact(name) as model:
         ids, ref = model.tokenize(TEXTS[1]), Reference(model)
-        ref.states(ids)
+        ref.hidden(ids)
         with model.trace(ids) as t:
             names = [n for n in t.names if n in ref.names]
             assert {"blk.0.attn_pattern", "blk.1.attn_out", "blk.1.ffn_act", "states"} <= set(names)
@@ -118,7 +118,7 @@ def test_a_decoder_embeds_too(isa, name):
     """Mean and last of the states before the output matrix."""
     with exact(name) as model:
         ids = list(range(5, 60))
-        states = Reference(model).states(ids)
+        states = Reference(model).hidden(ids)
         assert nmse(model.embed(ids, "last", normalize=False), states[-1]) <= SAME
         assert nmse(model.embed(ids, normalize=False), states.mean(0)) <= SAME
         together = model.embed([ids, ids[:3], ids * 4], "mean", normalize=False)
