@@ -15,7 +15,7 @@ def layer_norm(x, w=None, heads=1):
 
 def _norm(kind, x, w, heads, eps):
     size = x.width // heads
-    each = w is not None and heads > 1 and w.tensor.shape == (heads, size)
+    each = w is not None and w.tensor.shape == (heads, size)
     if w is not None:
         w.norm((heads, size) if each else (size,))
     x.need_heads(heads, size)
