@@ -9,7 +9,9 @@ NAMES = ("granite", "granitemoe", "minicpm")
 
 
 def hparams(meta):
-    """Old files of MiniCPM do not state its scales; Granite may go without positions."""
+    """Old files of MiniCPM do not state its scales; llama.cpp takes the inverse of this one of logits for such files,
+    transformers does not. Granite may go without positions.
+    """
     old = meta.arch == "minicpm"
     scales = (12.0, 1.4 / meta.int(".block_count") ** 0.5, meta.int(".embedding_length") / 256) if old else (0.0,) * 3
     names = "embedding_scale", "residual_scale", "logit_scale"

@@ -3,14 +3,11 @@
 from ..graph import wrong
 
 
-def rms_norm(x, w=None, heads=1, grouped=False):
-    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head.
-
-    grouped: w may have a row for each head even where there is only one.
-    """
+def rms_norm(x, w=None, heads=1):
+    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head."""
     if w is not None and w.bias is not None:
         w.vector(x.width // heads)  # says what is wrong
-    return _norm("rms_norm", x, w, heads, x.graph.h.eps, grouped)
+    return _norm("rms_norm", x, w, heads, x.graph.h.eps)
 
 
 def layer_norm(x, w=None, heads=1):
@@ -18,9 +15,9 @@ def layer_norm(x, w=None, heads=1):
     return _norm("layer_norm", x, w, heads, x.graph.h.layer_eps)
 
 
-def _norm(kind, x, w, heads, eps, grouped=False):
+def _norm(kind, x, w, heads, eps):
     size = x.width // heads
-    each = w is not None and (heads > 1 or grouped) and w.tensor.shape == (heads, size)
+    each = w is not None and w.tensor.shape == (heads, size)
     if w is not None:
         w.norm((heads, size) if each else (size,))
     x.need_heads(heads, size)

@@ -100,7 +100,7 @@ def mamba2(w, x, h):
     u, b, c = split(silu(conv(u, w.ssm_conv1d, h.taps)), h.inner, shared, shared)
     dt = softplus(dt, w["ssm_dt.bias"])
     y = silu(z) * scan(u, dt, b, c, w["ssm_a"], w["ssm_d"], heads=h.rank, groups=h.groups)
-    return w.ssm_out @ (rms_norm(y, w.ssm_norm, h.groups, grouped=True) if "ssm_norm" in w else y)
+    return w.ssm_out @ (rms_norm(y, w.ssm_norm, h.groups) if "ssm_norm" in w else y)
 
 
 def delta_net(w, x, h):

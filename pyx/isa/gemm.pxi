@@ -45,7 +45,7 @@ cdef inline int dots_that_fit(int largest, int offset) noexcept nogil:
     return DOT_LIMIT // (2 * 127 * max(offset, largest - offset)) if DOT_LIMIT else 8
 
 
-cdef struct Scaling:    # of one block and LANES rows: value = q * d * (code - offset) + m, for its first half and the other
+cdef struct Scaling:    # of one block and LANES rows: value = q * d * (code - offset) + m, for each half of it
     vq q[2]
     vf d[2]
     vf m[2]
