@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from llama_gguf import GGUFFile, Model, weights
-from llama_gguf.testing import POOL, tiny
+from llama_gguf.testing import tiny
+from llama_gguf.testing.values import POOL
 
 PEAK = """
 import sys

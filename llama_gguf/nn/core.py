@@ -3,21 +3,22 @@
 from ..graph import wrong
 
 
-def rms_norm(x, w=None, heads=1):
-    """x / sqrt(mean(x**2) + eps) * w, for each head alone if there are several; w may differ from head to head."""
+def rms_norm(x, w=None, heads=None):
+    """x / sqrt(mean(x**2) + eps) * w, for each head alone if it has heads; w may differ from head to head."""
     if w is not None and w.bias is not None:
-        w.vector(x.width // heads)  # says what is wrong
+        w.vector(x.width // (heads or 1))  # says what is wrong
     return _norm("rms_norm", x, w, heads, x.graph.h.eps)
 
 
-def layer_norm(x, w=None, heads=1):
+def layer_norm(x, w=None, heads=None):
     """(x - mean) / sqrt(variance + eps) * w + its bias (arXiv 1607.06450); w and bias where the file has them."""
     return _norm("layer_norm", x, w, heads, x.graph.h.layer_eps)
 
 
 def _norm(kind, x, w, heads, eps):
+    single, heads = heads is None, heads or 1
     size = x.width // heads
-    each = w is not None and w.tensor.shape == (heads, size)
+    each = w is not None and not single and w.tensor.shape == (heads, size)
     if w is not None:
         w.norm((heads, size) if each else (size,))
     x.need_heads(heads, size)

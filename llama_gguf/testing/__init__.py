@@ -28,10 +28,11 @@ SHAPES = {  # of well-known models, for `tiny`
 
 
 def tiny(
-    path, arch="llama", seed=0, type="F32", *, tied=None, biases=False, qk_norms=False, vocabulary=True,
+    path, arch="llama", seed=0, type="F32", *, family=None, tied=None, biases=False, qk_norms=False, vocabulary=True,
     metadata=None, tensors=None, **sizes,
 ):
-    """Write a random model shaped as `arch` and return `path`. One that families.py does not know is shaped as Llama.
+    """Write a random model of `arch` and return `path`, shaped as `family` (that of `arch` by default). One that
+    families does not know is shaped as Llama.
 
     Matrices are of `type`, a tensor type or a mixture such as Q4_K_M, or F32 where a row is not whole blocks of it;
     norms and biases are F32. `sizes`: layers, width, heads, kv_heads, head_dim, ff, context, eps, rope_base, rope_dim,
@@ -42,7 +43,7 @@ def tiny(
     `metadata` overrides keys, `tensors` overrides tensors by name (arrays become F32; or
     (type name, shape, bytes)); None takes a key or tensor away. The same seed writes the same file.
     """
-    rng, family = np.random.default_rng(seed), FAMILIES.get(arch, FAMILIES["llama"])
+    rng, family = np.random.default_rng(seed), FAMILIES.get(family or arch, FAMILIES["llama"])
     tokens = words(sizes.pop("tokens", None))
     s = sizes_of(family, sizes, len(tokens))
     tied = family.tied if tied is None else tied

@@ -8,6 +8,7 @@ from llama_gguf.engine.abi cimport *
 include "dequant.pxi"
 include "codes.pxi"
 include "gemm.pxi"
+include "gemm_float.pxi"
 include "tiles.pxi"
 include "pack.pxi"
 include "pack_iq.pxi"

@@ -5,7 +5,7 @@ import pytest
 
 from llama_gguf.engine.quants import codebook
 from llama_gguf.gguf.types import TYPES
-from llama_gguf.testing import scale_blocks
+from llama_gguf.testing.values import scale_blocks
 
 from .test_kernels import PACKED, activations, check, expected, product, weights
 from .words import Rows, both

@@ -9,7 +9,8 @@ import pytest
 from llama_gguf import Model, cache, nn, planner
 from llama_gguf.engine import panels as engine
 from llama_gguf.gguf.types import BY_ID, TYPES
-from llama_gguf.testing import random_matrix, scale_blocks, tiny
+from llama_gguf.testing import random_matrix, tiny
+from llama_gguf.testing.values import scale_blocks
 
 from .guard import guarded
 from .words import OneLayer, Rows, both, close, nmse

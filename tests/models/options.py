@@ -41,7 +41,8 @@ class Case:
         tensors = {f"blk.{i}.{k}": v for i in range(self.layers) for k, v in self.block.items()} | self.ends
         made = {name: random(name, v) if isinstance(v, tuple) else v for name, v in tensors.items()}
         keys = {k if k.startswith("xielu") else f"{self.arch}.{k}": v for k, v in self.keys.items()}
-        return tiny(path, self.arch, metadata=keys, tensors=made, **{"layers": self.layers, "seed": 5} | self.shape)
+        how = {"layers": self.layers, "seed": 5} | self.shape
+        return tiny(path, self.arch, family="llama", metadata=keys, tensors=made, **how)
 
 
 def random(name, shape):

@@ -71,8 +71,8 @@ class Mixture:
 
     def write(self, path):
         return tiny(
-            path, self.arch, layers=self.layers, width=WIDTH, heads=HEADS, kv_heads=self.kv_heads, head_dim=HEAD,
-            metadata=self.keys, tensors=self.tensors,
+            path, self.arch, family="llama", layers=self.layers, width=WIDTH, heads=HEADS, kv_heads=self.kv_heads,
+            head_dim=HEAD, metadata=self.keys, tensors=self.tensors,
         )
 
 

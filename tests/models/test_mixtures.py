@@ -102,7 +102,7 @@ def test_experts_and_keys_go_together(tmp_path):
     with pytest.raises(ModelError, match="expert_count"):
         Model(tiny(tmp_path / "a.gguf", experts=8, metadata={"llama.expert_count": None}))
     with pytest.raises(ModelError, match="expert_count"):
-        Model(tiny(tmp_path / "b.gguf", arch="gemma", experts=8))
+        Model(tiny(tmp_path / "b.gguf", arch="gemma", family="llama", experts=8))
     old = {"blk.0.ffn_up_exps.weight": None, "blk.0.ffn_up.0.weight": np.zeros((96, 64), np.float32)}
     with pytest.raises(ModelError, match=r"ffn_up_exps\.weight is missing"):
         Model(tiny(tmp_path / "c.gguf", experts=8, tensors=old))

@@ -93,6 +93,6 @@ def test_exact_tiny_files_of_old_minicpm_take_the_scales_of_the_paper(tmp_path):
     stated = {"minicpm.embedding_scale": 12.0, "minicpm.residual_scale": 1.4 / 2**0.5, "minicpm.logit_scale": 0.25}
     logits = []
     for i, keys in enumerate(({}, stated)):
-        with Model(tiny(tmp_path / f"{i}.gguf", "minicpm", metadata=keys), exact=True) as model:
+        with Model(tiny(tmp_path / f"{i}.gguf", "minicpm", family="llama", metadata=keys), exact=True) as model:
             logits.append(model.logits(IDS))
     assert nmse(*logits) <= 1e-12
