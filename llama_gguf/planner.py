@@ -22,8 +22,8 @@ def floats(width):
 
 
 def row_floats(key, width):
-    """Room of one row of a buffer, in floats; a term of an 8-bit copy is codes and a Scale for each 32."""
-    return floats(width) if key[0] == "x" else floats(len(key[0]) * (width + width // 32 * 32) // 4)
+    """Room of one row of a buffer, in floats; a term of an 8-bit copy: codes, a Scale for each 32, codes again."""
+    return floats(width) if key[0] == "x" else floats(len(key[0]) * 3 * width // 4)
 
 
 def arrange(tasks, widths):

@@ -125,7 +125,9 @@ cdef class Plan:
         m.data, m.stride, m.rows, m.cols, m.tile = <const uint8_t*>data, stride, rows, cols, f.tile
         m.next = next
         m.panel, m.quantized = cols // f.block_cols * f.block_bytes, f.quantized
-        if not packed:
+        if packed:
+            m.spread, m.spread_rows = f.spread, f.spread_rows
+        else:
             m.pack = f.pack
         if exact:
             m.expand = self.kernels.expander(type_id)

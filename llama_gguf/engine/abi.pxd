@@ -34,6 +34,9 @@ ctypedef void (*tile_fn)(const uint8_t* panel, int cols, const uint8_t* x, const
 ctypedef void (*pack_fn)(const uint8_t* rows, Py_ssize_t row_bytes, int n_rows, int cols,
                          uint8_t* panel) noexcept nogil
 ctypedef void (*expand_fn)(const void* row, float* out, Py_ssize_t n) noexcept nogil
+ctypedef void (*spread_fn)(const uint8_t* panel, int cols, int number, void* spread) noexcept nogil
+ctypedef void (*spread_rows_fn)(const void* spread, int blocks, const uint8_t* x, const Scale* scales,
+                                Py_ssize_t stride, int rows, bint first, float* y) noexcept nogil
 
 cdef struct Matrix:      # a weight, (rows, cols)
     const uint8_t* data
@@ -44,6 +47,8 @@ cdef struct Matrix:      # a weight, (rows, cols)
     int cols
     int quantized            # 1: activations in 8 bits, 0: in float
     tile_fn tile             # multiplies one panel with some tokens
+    spread_fn spread         # unpacks one panel of a group, for many tokens; or NULL
+    spread_rows_fn spread_rows
     pack_fn pack             # NULL: data holds panels; else makes one panel of LANES rows when it is needed
     expand_fn expand         # not NULL: rows are dequantized into a float panel first
 
@@ -102,6 +107,8 @@ cdef struct Format:      # how one tensor type is multiplied: one row of the ker
     Py_ssize_t block_bytes   # bytes of one block of the panel, all LANES rows
     tile_fn tile
     pack_fn pack
+    spread_fn spread         # or NULL
+    spread_rows_fn spread_rows
 
 cdef struct Kernels:     # everything that an instruction set brings
     size_t abi               # sizes of the structs above: modules of different builds must not meet

@@ -127,8 +127,9 @@ cdef inline void block(int bits, int named, int offset, int halves, bint apart, 
 
 
 cdef inline void small_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
-    """Blocks of 32 columns with scales of their own, or with one for two, four or eight of them."""
+                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc,
+                              int panel, Spread* out) noexcept nogil:
+    """Blocks of 32 columns with scales of their own, or with one for two, four or eight of them. No tokens: unpack."""
     cdef Scaling by
     cdef vf one = vf_set1(1)
     cdef int b, shared = 2 if scheme == D64 else 4 if scheme == D128 else 8 if scheme == D256 else 1
@@ -149,8 +150,11 @@ cdef inline void small_blocks(int bits, int named, int scheme, int offset, int t
                 if offset:
                     by.m[0] = vf_fma(by.d[0], vf_set1(offset), by.m[0])
                 p += 2 * LANES
-        block(bits, named, offset, 2 if scheme == E4 else 1, scheme == E4 and DOT_LIMIT, scheme == DM, tokens, p,
-              x + 32 * b, stride, scales + b, &by, acc)
+        if tokens:
+            block(bits, named, offset, 2 if scheme == E4 else 1, scheme == E4 and DOT_LIMIT, scheme == DM, tokens, p,
+                  x + 32 * b, stride, scales + b, &by, acc)
+        else:
+            spread_block(bits, named, offset, 1, p, b, panel, &by, out)
         p += plane_bytes(bits)
 
 
@@ -188,8 +192,9 @@ cdef inline void small_scales(int scheme, int offset, const uint8_t* s, int shif
 
 
 cdef inline void super_blocks(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
-                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc) noexcept nogil:
-    """Blocks of 256 columns whose scales are small integers times a half."""
+                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, vf* acc,
+                              int panel, Spread* out) noexcept nogil:
+    """Blocks of 256 columns whose scales are small integers times a half. No tokens: unpack them."""
     cdef Scaling by
     cdef vf d = vf_zero(), dmin = d
     cdef bint nibbles = scheme == N16 or scheme == N32 or scheme == N32S, has_min = scheme == K or scheme == K16M
@@ -210,8 +215,11 @@ cdef inline void super_blocks(int bits, int named, int scheme, int offset, int t
             s = p
             p += scale_bytes(scheme) * LANES
         small_scales(scheme, offset, s, 4 * (b & 1) if halves == 1 else 0, d, dmin, &by)
-        block(bits, named, offset, halves, False, has_min or scheme == N32S, tokens, p, x + 32 * b, stride,
-              scales + b, &by, acc)
+        if tokens:
+            block(bits, named, offset, halves, False, has_min or scheme == N32S, tokens, p, x + 32 * b, stride,
+                  scales + b, &by, acc)
+        else:
+            spread_block(bits, named, offset, halves, p, b, panel, &by, out)
         if nibbles and halves == 1:
             s += LANES * (b & 1)
         else:
@@ -231,9 +239,9 @@ cdef inline void packed_tile(int bits, int named, int scheme, int offset, int to
     for t in range(tokens):
         acc[t] = vf_zero()
     if has_small_blocks(scheme):
-        small_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)
+        small_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc, 0, NULL)
     else:
-        super_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc)
+        super_blocks(bits, named, scheme, offset, tokens, p, cols, x, scales, stride, acc, 0, NULL)
     for t in range(tokens):
         vf_store(y + t * LANES, acc[t])
 
@@ -247,7 +255,7 @@ cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t
             float_tile(kind, 1, p, cols, x, stride, y)
         else:
             float_tail(kind, tokens, p, cols, x, stride, y)
-    elif tokens == TILE:
+    elif tokens == TILE and dots_that_fit(largest_code(bits, named), offset) >= 4:  # widened sums take more registers
         packed_tile(bits, named, scheme, offset, TILE, p, cols, x, scales, stride, y)
     elif tokens == 1:
         packed_tile(bits, named, scheme, offset, 1, p, cols, x, scales, stride, y)
@@ -258,9 +266,10 @@ cdef inline void tile(int bits, int named, int scheme, int offset, const uint8_t
 cdef inline void packed_tail(int bits, int named, int scheme, int offset, int tokens, const uint8_t* p, int cols,
                              const uint8_t* x, const Scale* scales, Py_ssize_t stride, float* y) noexcept nogil:
     cdef int t = 0
-    if TILE > 4 and tokens >= 4:
-        packed_tile(bits, named, scheme, offset, 4, p, cols, x, scales, stride, y)
-        t = 4
+    while t + 4 <= tokens:
+        packed_tile(bits, named, scheme, offset, 4, p, cols, x + t * stride, scales_of(scales, stride, t), stride,
+                    y + t * LANES)
+        t += 4
     while t + 2 <= tokens:
         packed_tile(bits, named, scheme, offset, 2, p, cols, x + t * stride, scales_of(scales, stride, t), stride,
                     y + t * LANES)

@@ -77,6 +77,33 @@ cdef inline void panel_times(const Op* op, Py_ssize_t p, const uint8_t* panel, i
         t += n
 
 
+cdef inline void spread_group(const Matrix* m, Py_ssize_t p, int chunk, const uint8_t* x, Py_ssize_t stride, int rows,
+                              Spread* room, float* y) noexcept nogil:
+    """y (GROUP, rows, LANES): one chunk of columns of panels p ... times rows of activations."""
+    cdef int at = chunk * COLS, first = at, end = min(at + <int>COLS, m.cols), n, j
+    while at < end:
+        n = min(<int>SPREAD, end - at)
+        for j in range(GROUP):
+            m.spread(m.data + (p + j) * m.stride + m.panel * at // m.cols, n, j, room)
+        m.spread_rows(room, n // BLOCK, x + 2 * m.cols + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
+                      at == first, y)
+        at += n
+
+
+cdef inline void group_times(const Op* op, Py_ssize_t p, int chunk, int t, int end) noexcept nogil:
+    """One chunk of columns of GROUP panels times tokens t ... end."""
+    cdef const Matrix* m = op.matrix
+    cdef int n, j, terms = op.terms
+    cdef Spread room
+    cdef float y[GROUP * AT_ONCE * LANES]
+    while t < end:
+        n = min(<int>AT_ONCE // terms, end - t)
+        spread_group(m, p, chunk, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, &room, y)
+        for j in range(GROUP):
+            finish(op, y + j * n * terms * LANES, t, <int>(p + j) * LANES, n, chunk == 0, chunk == chunks_of(m) - 1)
+        t += n
+
+
 cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """dst = matrix @ raw (+ bias) (+ c); raw holds float activations, or 8-bit ones in terms.
 
@@ -97,8 +124,13 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
     while t < tokens:
         n = min(tokens - t, max(<int>TILE, <int>(CHUNK // token_bytes) // TILE * TILE))
         for chunk in range(chunks_of(m)):
-            for p in range(lo, hi):
+            p = lo
+            while m.spread != NULL and n >= MANY and p + GROUP <= hi:
+                group_times(op, p, chunk, t, t + n)
+                p += GROUP
+            while p < hi:
                 panel_times(op, p, m.data + p * m.stride, chunk, t, t + n)
+                p += 1
         t += n
 
 
@@ -123,6 +155,25 @@ cdef inline void gate_panel(const Op* op, const Matrix* m, Py_ssize_t p, const u
         vf_store(y + k * BLOCK, activate(op.n[0], v, op.f) if first else vf_mul(vf_load(y + k * BLOCK), v))
 
 
+cdef inline void gate_group(const Op* op, const Matrix* m, Py_ssize_t p, const uint8_t* x, int tokens, bint first,
+                            float* y) noexcept nogil:
+    """The same for the panels of 32 rows."""
+    cdef Spread room
+    cdef float part[GROUP * GATED_TOKENS * LANES]
+    cdef float sums[GROUP * GATED_TOKENS * LANES]
+    cdef int k, j, chunk
+    cdef vf v
+    for chunk in range(chunks_of(m)):
+        spread_group(m, p, chunk, x, op.raw_stride, tokens, &room, &part[0] if chunk else &sums[0])
+        for k in range(GROUP * tokens if chunk else 0):
+            vf_store(sums + k * LANES, vf_add(vf_load(sums + k * LANES), vf_load(part + k * LANES)))
+    for j in range(GROUP):
+        for k in range(tokens):
+            v = vf_load(sums + (j * tokens + k) * LANES)
+            vf_store(y + k * BLOCK + j * LANES,
+                     activate(op.n[0], v, op.f) if first else vf_mul(vf_load(y + k * BLOCK + j * LANES), v))
+
+
 cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """q = act(matrix @ raw) * (other @ raw), in 8 bits: 32 rows at a time, which are one block. n, f: act."""
     cdef int tokens = rows_of(op, step), t = 0, n, j, k
@@ -133,10 +184,14 @@ cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noe
     while t < tokens:
         n, x = min(<int>GATED_TOKENS, tokens - t), op.raw + t * op.raw_stride
         for u in range(lo, hi):
-            for j in range(BLOCK // LANES):
-                p = u * (BLOCK // LANES) + j
-                gate_panel(op, op.matrix, p, x, n, True, y + j * LANES)
-                gate_panel(op, op.other, p, x, n, False, y + j * LANES)
+            if op.matrix.spread != NULL and op.other.spread != NULL and n >= MANY:
+                gate_group(op, op.matrix, u * GROUP, x, n, True, y)
+                gate_group(op, op.other, u * GROUP, x, n, False, y)
+            else:
+                for j in range(BLOCK // LANES):
+                    p = u * (BLOCK // LANES) + j
+                    gate_panel(op, op.matrix, p, x, n, True, y + j * LANES)
+                    gate_panel(op, op.other, p, x, n, False, y + j * LANES)
             for k in range(n):
                 quantize_blocks(y + k * BLOCK - u * BLOCK, op.q + (t + k) * op.q_stride, op.width, u, u + 1)
         t += n

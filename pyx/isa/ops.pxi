@@ -11,7 +11,7 @@ cdef inline void share(Py_ssize_t n, int tid, int team, Py_ssize_t* lo, Py_ssize
 
 cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssize_t first,
                                  Py_ssize_t last) noexcept nogil:
-    """Blocks first ... last of one row to 8 bits; a row is `width` codes, then one Scale a block."""
+    """Blocks first ... last of one row to 8 bits; a row is `width` codes, one Scale a block, codes raised by 128."""
     cdef Py_ssize_t b
     cdef int i
     cdef float top, inverse
@@ -27,7 +27,11 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
             y = vf_round(vf_mul(vf_load(x + b * BLOCK + i * LANES), vf_set1(inverse)))
             vf_store_i8(row + b * BLOCK + i * LANES, y)
         scale[b].d = top / 127 if inverse else 0
+    for b in range(first, last):                        # not at once: stores of parts hold up loads of the whole
         set_sums(&scale[b], row + b * BLOCK)
+        for i in range(BLOCK // (4 * LANES) if SPREADS else 0):
+            vu_store(row + 2 * width + b * BLOCK + 4 * LANES * i,
+                     vu_less(vu_load(row + b * BLOCK + 4 * LANES * i), 128))
 
 
 cdef inline void set_sums(Scale* scale, const uint8_t* codes) noexcept nogil:

@@ -19,11 +19,13 @@ cdef extern from * nogil:
     #ifdef LG_VNNI
     #define Q8_OFFSET 128     /* as in AVX-512 */
     #define Q5_OFFSET 0
+    #define SPREADS 0
     #define DOT_LIMIT 0
     typedef __m256 vq;
     typedef __m256 vt;
     #else
     #define Q8_OFFSET 0       /* 8-bit codes stay signed: the sign moves to the other factor */
+    #define SPREADS 1
     #define Q5_OFFSET 16      /* around zero, sixteen of them fit into 16 bits */
     #define DOT_LIMIT 32767   /* vpmaddubsw sums pairs in 16 bits: widen before they overflow */
     typedef __m256i vq;
@@ -81,6 +83,7 @@ cdef extern from * nogil:
     static inline vu vu_points(const uint8_t *table, vu u) {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), u); }
     static inline vu vu_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+    static inline void vu_store(void *p, vu a) { _mm256_storeu_si256((__m256i *)p, a); }
     static inline vu vu_load_each(const void *p) {
         __m256i b = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
         __m128i first = _mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
@@ -89,11 +92,17 @@ cdef extern from * nogil:
     #define vu_or(a, b) _mm256_or_si256(a, b)
     #define vu_shr(a, n) _mm256_srli_epi16(a, n)
     #define vu_shl(a, n) _mm256_slli_epi16(a, n)
+    #define vu_less(u, n) _mm256_sub_epi8(u, _mm256_set1_epi8((char)(n)))
+    #define vu_four(p) four(p)
     #define vs_zero() _mm256_setzero_si256()
-    static inline __m256i four(const void *p) { int32_t x; memcpy(&x, p, 4); return _mm256_set1_epi32(x); }
+    static inline __m256i four(const void *p) { return _mm256_castps_si256(_mm256_broadcast_ss((const float *)p)); }
     #ifdef LG_VNNI
     static inline vs vs_dot(vs s, vu u, const void *x) { return _mm256_dpbusd_avx_epi32(s, u, four(x)); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
+    #define vu_held(u) (u)
+    #define vs_raised(s, x, u) _mm256_dpbusd_avx_epi32(s, x, u)
+    static inline vs vs_unraised(vs s, vu u) {
+        return _mm256_sub_epi32(s, _mm256_dpbusd_avx_epi32(vs_zero(), _mm256_set1_epi8(-128), u)); }
     static inline int32_t less_sums(const void *x) {
         __m128i s = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), _mm_loadu_si128((const __m128i *)x)),
             _mm_set1_epi16(-1));
@@ -109,6 +118,7 @@ cdef extern from * nogil:
     #define vt_more(t, s, q) _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), q, t)
     #define vt_value(t, d) (t)
     #else
+    #define vu_held(u) in_order(u)
     /* adds stay in this order: a compiler that makes trees of them runs out of registers */
     #ifdef __GNUC__
     static inline vs in_order(vs s) { __asm__ volatile("" : "+x"(s)); return s; }
@@ -120,6 +130,10 @@ cdef extern from * nogil:
     static inline vs vs_dot8(vs s, vu u, const void *x) {
         __m256i signed_x = _mm256_sign_epi8(four(x), u);
         return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), signed_x))); }
+    static inline vs vs_raised(vs s, vu x, vu u) {
+        return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(x, u))); }
+    static inline vs vs_unraised(vs s, vu u) {
+        return _mm256_sub_epi16(s, _mm256_maddubs_epi16(_mm256_set1_epi8(-128), u)); }
     /* less: what columns 0, 1 and columns 2, 3 of each four come to, in two halves of a word */
     static inline int32_t less_sums(const void *x) {
         __m128i s = _mm_maddubs_epi16(_mm_set1_epi8(1), _mm_loadu_si128((const __m128i *)x));

@@ -15,6 +15,7 @@ cdef extern from * nogil:
     #define ROWS 8            /* query rows of one attention tile */
     #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
     #define Q5_OFFSET 0
+    #define SPREADS 0
     #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
     typedef __m512 vf;
     typedef __m512i vu;
@@ -65,6 +66,7 @@ cdef extern from * nogil:
     static inline vu vu_points(const uint8_t *table, vu u) {
         return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), u); }
     #define vu_load(p) _mm512_loadu_si512(p)
+    #define vu_store(p, a) _mm512_storeu_si512(p, a)
     static inline vu vu_load_each(const void *p) {
         __m512i b = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
         __m128i first = _mm_set_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0);
@@ -77,6 +79,12 @@ cdef extern from * nogil:
     static inline int32_t four(const void *p) { int32_t x; memcpy(&x, p, 4); return x; }
     static inline vs vs_dot(vs s, vu u, const void *x) { return _mm512_dpbusd_epi32(s, u, _mm512_set1_epi32(four(x))); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
+    #define vu_less(u, n) _mm512_sub_epi8(u, _mm512_set1_epi8((char)(n)))
+    #define vu_four(p) _mm512_set1_epi32(four(p))
+    #define vu_held(u) (u)
+    #define vs_raised(s, x, u) _mm512_dpbusd_epi32(s, x, u)
+    static inline vs vs_unraised(vs s, vu u) {
+        return _mm512_sub_epi32(s, _mm512_dpbusd_epi32(vs_zero(), _mm512_set1_epi8(-128), u)); }
     static inline int32_t less_sums(const void *x) {
         __m512i s = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)x));
         return -_mm512_reduce_add_epi32(s); }

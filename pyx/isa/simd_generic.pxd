@@ -15,6 +15,7 @@ cdef extern from * nogil:
     #define ROWS 2
     #define Q8_OFFSET 0
     #define Q5_OFFSET 0
+    #define SPREADS 0
     #define DOT_LIMIT 0
     #define EACH for (int i = 0; i < LANES; i++)
     typedef struct { float v[LANES]; } vf;
@@ -70,6 +71,7 @@ cdef extern from * nogil:
     static inline vf vf_load_e4m3(const void *p) {          /* a half holds 2**-8 of it */
         vf r; EACH r.v[i] = 128 * from_half((uint16_t)(((const uint8_t *)p)[i] << 7)); return r; }
     static inline vu vu_load(const void *p) { vu r; memcpy(r.v, p, sizeof r.v); return r; }
+    static inline void vu_store(void *p, vu a) { memcpy(p, a.v, sizeof a.v); }
     static inline vu vu_load_each(const void *p) {
         vu r; for (int i = 0; i < 4 * LANES; i++) r.v[i] = ((const uint8_t *)p)[i / 4]; return r; }
     static inline vu vu_and(vu a, int byte) { for (int i = 0; i < 4 * LANES; i++) a.v[i] &= byte; return a; }
@@ -87,6 +89,20 @@ cdef extern from * nogil:
     static inline vs vs_dot8(vs s, vu u, const void *x) {
         const int8_t *b = (const int8_t *)x, *w = (const int8_t *)u.v;
         EACH s.v[i] += w[4*i] * b[0] + w[4*i+1] * b[1] + w[4*i+2] * b[2] + w[4*i+3] * b[3];
+        return s; }
+    static inline vu vu_less(vu u, int n) {
+        for (int i = 0; i < 4 * LANES; i++) u.v[i] = (uint8_t)(u.v[i] - n);
+        return u; }
+    static inline vu vu_four(const void *p) {
+        vu r;
+        for (int i = 0; i < LANES; i++) memcpy(r.v + 4 * i, p, 4);
+        return r; }
+    #define vu_held(u) (u)
+    static inline vs vs_raised(vs s, vu x, vu u) {
+        for (int i = 0; i < 4 * LANES; i++) s.v[i / 4] += x.v[i] * (int8_t)u.v[i];
+        return s; }
+    static inline vs vs_unraised(vs s, vu u) {
+        for (int i = 0; i < 4 * LANES; i++) s.v[i / 4] -= 128 * (int8_t)u.v[i];
         return s; }
     static inline int32_t less_sums(const void *x) {
         int32_t s = 0; for (int i = 0; i < 16; i++) s -= ((const int8_t *)x)[i]; return s; }

@@ -15,6 +15,7 @@ cdef extern from * nogil:
     #define ROWS 4
     #define Q8_OFFSET 0
     #define Q5_OFFSET 0
+    #define SPREADS 0
     #define DOT_LIMIT 0
     typedef float32x4x2_t vf;
     typedef uint8x16x2_t vu;
@@ -79,6 +80,8 @@ cdef extern from * nogil:
             128)); }
     static inline vu vu_load(const void *p) {
         return BOTH(vu, vld1q_u8((const uint8_t *)p), vld1q_u8((const uint8_t *)p + 16)); }
+    static inline void vu_store(void *p, vu a) {
+        vst1q_u8((uint8_t *)p, a.val[0]); vst1q_u8((uint8_t *)p + 16, a.val[1]); }
     static inline vu vu_load_each(const void *p) {
         uint8x8_t b = vld1_u8((const uint8_t *)p);
         uint8x16_t twice = vcombine_u8(vzip1_u8(b, b), vzip2_u8(b, b));
@@ -108,6 +111,16 @@ cdef extern from * nogil:
         return BOTH(vs, dot4(s.val[0], vreinterpretq_s8_u8(u.val[0]), b), dot4(s.val[1],
             vreinterpretq_s8_u8(u.val[1]), b)); }
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
+    static inline vu vu_less(vu a, int n) {
+        uint8x16_t k = vdupq_n_u8((uint8_t)n); return BOTH(vu, vsubq_u8(a.val[0], k), vsubq_u8(a.val[1], k)); }
+    static inline vu vu_four(const void *p) {
+        uint8x16_t b = vreinterpretq_u8_s8(four(p)); return BOTH(vu, b, b); }
+    #define vu_held(u) (u)
+    static inline vs vs_raised(vs s, vu x, vu u) {       /* lowered again, so that nothing is to be taken off */
+        uint8x16_t k = vdupq_n_u8(128);
+        return BOTH(vs, dot4(s.val[0], vreinterpretq_s8_u8(u.val[0]), vreinterpretq_s8_u8(veorq_u8(x.val[0], k))),
+            dot4(s.val[1], vreinterpretq_s8_u8(u.val[1]), vreinterpretq_s8_u8(veorq_u8(x.val[1], k)))); }
+    #define vs_unraised(s, u) (s)
     static inline int32_t less_sums(const void *x) { return -vaddlvq_s8(vld1q_s8((const int8_t *)x)); }
     static inline int32_t less_both(int32_t a, int32_t b) { return a + b; }
     static inline float less_total(int32_t a) { return (float)a; }

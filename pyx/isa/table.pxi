@@ -14,6 +14,13 @@ cdef void add_format(int type_id, int quantized, int block_cols, Py_ssize_t bloc
     table.n_formats += 1
 
 
+cdef void add_spread(int type_id, spread_fn spread, spread_rows_fn rows) noexcept:
+    cdef int i
+    for i in range(table.n_formats):
+        if formats[i].type_id == type_id:
+            formats[i].spread, formats[i].spread_rows = spread, rows
+
+
 cdef void add_formats() noexcept:
     """Type, 8-bit activations?, columns and bytes of a block of LANES rows, kernels."""
     add_format(0, 0, 1, 4 * LANES, tile_f32, pack_f32)
@@ -70,6 +77,8 @@ def kernels():
     if table.n_formats == 0:
         set_points()
         add_formats()
+        if SPREADS:
+            add_spreads()
         o[0], o[1], o[2], o[3] = op_embed, op_copy, op_select, op_quantize
         o[4], o[5], o[6], o[7] = op_rms_norm, op_matmul, op_angles, op_rope
         o[8], o[9], o[10], o[11] = op_store, op_attend, op_merge, op_scores

@@ -14,6 +14,7 @@ cdef extern from * nogil:
         ROWS
         Q8_OFFSET
         Q5_OFFSET       # taken off 5-bit codes that have a minimum
+        SPREADS         # 1: codes are unpacked for many tokens at once (spread.pxi)
         DOT_LIMIT       # what a sum may come to; 0: it has 32 bits and never gets there
     ctypedef struct vf:
         pass
@@ -58,6 +59,7 @@ cdef extern from * nogil:
     # LANES bytes of 4 bits of exponent (bias 7) and 3 of mantissa, below 128; half of what they stand for
     vf vf_load_e4m3(const void*)
     vu vu_load(const void*)
+    void vu_store(void*, vu)
     # LANES bytes, each four times
     vu vu_load_each(const void*)
     vu vu_and(vu, int)
@@ -67,6 +69,12 @@ cdef extern from * nogil:
     # s + four products per lane: u unsigned codes (at most 7 bits), x four signed bytes for every lane
     # each byte of u, 0 ... 15, replaced by what the table has there
     vu vu_points(const uint8_t* table, vu u)
+    # u - n in each byte
+    vu vu_less(vu, int n)
+    # the same, but a compiler may not read it from memory twice
+    vu vu_held(vu)
+    # four bytes for every lane
+    vu vu_four(const void*)
     vs vs_zero()
     vs vs_dot(vs, vu, const void*)
     # the same for 8-bit codes, stored with Q8_OFFSET
@@ -77,6 +85,9 @@ cdef extern from * nogil:
     float less_total(int32_t)
     # where sums start if codes are to count `offset` less
     vs vs_start(int32_t less, int offset)
+    # s + four products per lane: unsigned bytes, activations raised by 128, and signed codes; and s less what 128 adds
+    vs vs_raised(vs s, vu raised, vu codes)
+    vs vs_unraised(vs s, vu codes)
     vq vq_make(vf n, vf d)
     vt vt_zero()
     vt vt_more(vt, vs, vq)

@@ -7,7 +7,7 @@ from llama_gguf.engine.quants import codebook
 from llama_gguf.gguf.types import TYPES
 from llama_gguf.testing.values import scale_blocks
 
-from .test_kernels import PACKED, activations, check, expected, product, weights
+from .test_kernels import PACKED, activations, check, expected, extremes, product, weights
 from .words import Rows, both
 
 
@@ -36,9 +36,8 @@ def test_extreme_points_do_not_overflow(isa, type, negative):
     """The points with the largest neighbours, which pair sums of AVX2 add up."""
     book = codebook("iq1" if type.startswith("IQ1") else type.lower())
     pairs = book.astype(int).reshape(len(book), -1, 2).sum(2).max(1)
-    signs = np.ones((2, 512), np.float32)
-    signs[1] = -1
-    w = Rows("w", same_point(type, int(pairs.argmax()), negative), type, (16, 512))
+    signs = extremes(17)
+    w = Rows("w", np.tile(same_point(type, int(pairs.argmax()), negative), (3, 1)), type, (48, 512))
     plain = w.numpy()[:, : book.shape[1]]
     shape, turned = book[pairs.argmax()], negative and not type.startswith("IQ1")
     assert (np.sign(plain) == np.sign(-shape if turned else shape))[:, shape != 0].all()

@@ -116,7 +116,7 @@ def test_product_of_two_terms_has_sixteen_bits(isa, type):
     def build(g, w, x):
         return w.w.times(x, "y", terms=2)
 
-    w, x = weights(type, 33), activations(max(TOKENS), 512)
+    w, x = weights(type, 41), activations(max(TOKENS), 512)
     session = OneLayer(build, 512, {"w": w}, exact=False).session()
     rounded = eight_bits(x) + eight_bits(x - eight_bits(x).astype(np.float32))
     assert nmse(rounded, x) < 1e-9
@@ -162,7 +162,7 @@ def test_any_number_of_blocks(isa, type, blocks):
 def test_wide_rows_are_multiplied_in_chunks(isa, type):
     """Chunks of 1024 columns, the last one smaller; few and many tokens, packed or not: the same bits."""
     cols, x = 2304, activations(19, 2304)
-    tensors = {"w": weights(type, 17, cols), "w.bias": activations(1, 17)[0]}
+    tensors = {"w": weights(type, 41, cols), "w.bias": activations(1, 41)[0]}
     want = expected(tensors["w"], x, type, tensors["w.bias"])
     found, _ = both(product, x, tensors, exact=False)
     check(found, want)
@@ -173,19 +173,27 @@ def test_wide_rows_are_multiplied_in_chunks(isa, type):
     np.testing.assert_array_equal(found, alone)
 
 
+def extremes(tokens, cols=512):
+    """Activations that all become 127 or -127: of one sign, of the other, and signs of which pair sums make most."""
+    x = np.ones((tokens, cols), np.float32)
+    x[1::3] = -1
+    x[2::3] = np.where(np.arange(cols) // 2 % 2, -1, 1)
+    return x
+
+
 @pytest.mark.parametrize("type", PACKED)
 def test_extreme_codes_do_not_overflow(isa, type):
-    """All bits set or none against activations of one sign: the largest sums of codes there are."""
-    w, signs = weights(type, 16), np.ones((2, 512), np.float32)
-    signs[1] = -1
+    """All bits set or none against activations of one sign: the largest sums of codes there are; few tokens, many."""
+    signs = extremes(18)
     if TYPES[type].is_quantized:
-        scales = weights(type, 16).raw.copy()
+        scales = weights(type, 40).raw.copy()
         for fill in (0xFF, 0x00, 0x7F, 0x80, 0x77):  # 0x77: the largest E2M1 numbers
-            raw = np.full_like(scales, fill).reshape(16, -1, TYPES[type].bytes)
+            raw = np.full_like(scales, fill).reshape(40, -1, TYPES[type].bytes)
             scale_blocks(type, raw, 0.01)
-            w = Rows("w", raw.reshape(16, -1), type, (16, 512))
-            found, _ = both(product, signs, {"w": w}, exact=False)
-            check(found, expected(w, signs, type))
+            w = Rows("w", raw.reshape(40, -1), type, (40, 512))
+            for x in (signs, signs[:8], signs[:3]):
+                found, _ = both(product, x, {"w": w}, exact=False)
+                check(found, expected(w, x, type))
 
 
 @pytest.mark.parametrize("type", MATMUL)
@@ -198,9 +206,9 @@ def test_repacked_or_not_is_the_same_bit_for_bit(isa, type):
 
 @pytest.mark.parametrize("type", PACKED)
 def test_a_token_is_multiplied_alike_in_any_company(isa, type):
-    """Register tiles of 1, 2, 4 ... tokens give the same bits: batches do not change answers."""
+    """Register tiles of 1, 2, 4 ... tokens give the same bits, and so do panels unpacked for many."""
     x = activations(19, 512)
-    one = OneLayer(product, 512, {"w": weights(type, 17)}, exact=False)
+    one = OneLayer(product, 512, {"w": weights(type, 77)}, exact=False)
     together = one.session().forward(x, every=True)
     alone = np.concatenate([one.session().forward(x[t : t + 1], every=True) for t in range(19)])
     np.testing.assert_array_equal(together, alone)
@@ -226,7 +234,7 @@ def test_products_stay_inside_their_memory(isa, type, repack, end):
         copy[...] = array
         return copy
 
-    for rows, tokens in ((1, 1), (17, 5)):
+    for rows, tokens in ((1, 1), (17, 5), (33, 17)):
         w, x = weights(type, rows), held(activations(tokens, 512))
         w.raw = held(w.raw)
         one = OneLayer(product, 512, {"w": w}, exact=False, repack=repack)
