@@ -10,7 +10,7 @@ NAMES = ("apertus",)
 
 
 def hparams(meta):
-    layers = meta.int(".block_count")
+    layers = meta.int(".block_count", lo=1)
     alpha_n, alpha_p, beta, eps = (meta.floats(f"xielu.{k}", layers) for k in ("alpha_n", "alpha_p", "beta", "eps"))
     alpha_n = [b + softplus(a) for a, b in zip(alpha_n, beta, strict=True)]
     return {"rope": "neox", "xielu": list(zip(alpha_n, map(softplus, alpha_p), beta, eps, strict=True))}

@@ -18,7 +18,7 @@ def hparams(meta):
 
 def block(w, x, h, layer):
     turn, window = replace(h.rope, whole=False), h.windows[layer]
-    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer, turn=turn, window=window)
+    x = x + attention(w, rms_norm(x, w.attn_norm), h, layer, turn=turn, window=window, sinks=w.attn_sinks)
     return x + moe(w, rms_norm(x, w.post_attention_norm), h, swiglu_oai)
 
 

@@ -13,7 +13,8 @@ def hparams(meta):
     transformers does not. Granite may go without positions.
     """
     old = meta.arch == "minicpm"
-    scales = (12.0, 1.4 / meta.int(".block_count") ** 0.5, meta.int(".embedding_length") / 256) if old else (0.0,) * 3
+    layers, width = meta.int(".block_count", lo=1), meta.int(".embedding_length", lo=1)
+    scales = (12.0, 1.4 / layers**0.5, width / 256) if old else (0.0,) * 3
     names = "embedding_scale", "residual_scale", "logit_scale"
     found = {n: meta.float(f".{n}", default, lo=0.0) or 1.0 for n, default in zip(names, scales, strict=True)}
     turns = old or meta.bool(".rope.scaling.finetuned", True)

@@ -31,7 +31,7 @@ def embed(w, x, h):
 
 
 def block(w, x, h, layer):
-    y = layer_norm(x, w.attn_norm) if "attn_norm" in w else x
+    y = layer_norm(x, w.attn_norm) if layer or "attn_norm" in w else x
     window = h.windows[layer]
     turn = replace(h.rope, base=h.local_base) if window else h.rope
     x = x + attention(w, y, h, layer, window=window, turn=turn, causal=False)

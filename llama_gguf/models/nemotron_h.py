@@ -18,7 +18,7 @@ def hparams(meta):
 def block(w, x, h, layer):
     y = rms_norm(x, w.attn_norm)
     if h.ff:
-        return x + (moe(w, y, h, relu_squared) if "ffn_gate_inp" in w else mlp(w, y, relu_squared))
+        return x + (moe(w, y, h, relu_squared, gated=False) if "ffn_gate_inp" in w else mlp(w, y, relu_squared))
     return x + (attention(w, y, h, layer) if h.kv_heads else mamba2(w, y, h))
 
 

@@ -13,18 +13,21 @@ def swiglu_oai(gate, up):
     return gate.graph.emit("swiglu_oai", gate, up, width=gate.width)
 
 
-def moe(w, x, h, act=silu):
-    """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one."""
+def moe(w, x, h, act=silu, gated=True):
+    """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one.
+
+    gated False: an expert is down(act(up x)).
+    """
     g, r = x.graph, h.routing
     if r is None:
         raise wrong(w.ffn_gate_inp.tensor.name, "chooses experts, but the metadata has no expert_count")
     ids, weights = route(w, x, r)
     before = (weights,) if r.before else ()
-    up, gate = up_and_gate(w)
+    up, gate = up_and_gate(w) if gated else (w.ffn_up_exps, None)
     hidden = experts(up, x, r, ids, *before)
     if gate is not None:
-        gated = experts(gate, x, r, ids, *before)
-        hidden = act(gated, hidden) if act is swiglu_oai else act(gated) * hidden
+        opened = experts(gate, x, r, ids, *before)
+        hidden = act(opened, hidden) if act is swiglu_oai else act(opened) * hidden
     else:
         hidden = act(hidden)
     g.alias(f"{g.scope}ffn_act", hidden)
@@ -33,7 +36,7 @@ def moe(w, x, h, act=silu):
     after = () if r.before else (weights,)
     name = f"{g.scope}ffn_moe_out"
     out = g.emit("experts_sum", hidden, ids, *after, width=x.width, name=name, weight=down, **sizes(r))
-    return out + shared_expert(w, x, act) if "ffn_up_shexp" in w else out
+    return out + shared_expert(w, x, act, gated) if "ffn_up_shexp" in w else out
 
 
 def moe_or_mlp(w, x, h, act=silu):
@@ -59,9 +62,9 @@ def route(w, x, r):
 
 
 def up_and_gate(w):
-    """The experts' first matrices; some files hold both in one, the gate's rows first; some experts have no gate."""
+    """The experts' first matrices; some files hold both in one, the gate's rows first."""
     if "ffn_gate_up_exps" not in w:
-        return w.ffn_up_exps, w.ffn_gate_exps if "ffn_gate_exps" in w else None
+        return w.ffn_up_exps, w.ffn_gate_exps
     both = w.ffn_gate_up_exps
     if len(both.tensor.shape) != 3 or both.tensor.shape[1] % 2:
         expected = "(experts, rows of gate and of up, columns)"
@@ -130,10 +133,10 @@ def check(weight, r, width, whose, rows=None):
     return found
 
 
-def shared_expert(w, x, act):
+def shared_expert(w, x, act, gated):
     """The expert that every token goes to; its weight, if it has one, is sigmoid(ffn_gate_inp_shexp . x)."""
     up = w.ffn_up_shexp @ x
-    hidden = act(w.ffn_gate_shexp @ x) * up if "ffn_gate_shexp" in w else act(up)
+    hidden = act(w.ffn_gate_shexp @ x) * up if gated else act(up)
     out = w.ffn_down_shexp @ hidden
     if "ffn_gate_inp_shexp" not in w:
         return out

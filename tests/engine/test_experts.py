@@ -39,12 +39,12 @@ def tensors(type="F32", width=WIDTH, ff=FF, count=COUNT, gate=True, bias=False, 
     return found | more
 
 
-def mixture(act=nn.silu, **routing):
+def mixture(act=nn.silu, gated=True, **routing):
     routing = {"count": COUNT, "used": USED} | routing
 
     def build(g, w, x):
         g.h.routing = Routing(**routing)
-        return x + nn.moe(w, x, g.h, act)
+        return x + nn.moe(w, x, g.h, act, gated)
 
     return build
 
@@ -83,7 +83,7 @@ def test_acts_and_biases(isa, act, gate, visible):
     if act is nn.swiglu_oai and not gate:
         pytest.skip("it needs a gate")
     made = tensors(gate=gate, bias=True)
-    close(*both(mixture(act), 3 * normal(20, WIDTH), made, visible=visible, dtype=np.float64), EXACT)
+    close(*both(mixture(act, gate), 3 * normal(20, WIDTH), made, visible=visible, dtype=np.float64), EXACT)
 
 
 @pytest.mark.parametrize("gated", [False, "row", "vector"])
