@@ -1,7 +1,7 @@
 """From a family's names and a model's sizes to keys and shapes.
 
-A family lists its tensors as a text of names: "attn_norm attn_q+ ffn_up:2*ff,width" are attn_norm.weight, attn_q.weight
-with its bias, and ffn_up.weight in another shape than SHAPES has.
+A family lists its tensors as a text of names: "attn_norm attn_q+ ffn_up:2*ff,width ssm_a!" are attn_norm.weight,
+attn_q.weight with its bias, ffn_up.weight in another shape than SHAPES has, and ssm_a as it stands.
 """
 
 import math
@@ -23,10 +23,10 @@ SHAPES = {  # what is not here is a vector of `width`
     "attn_kv_a_mqa": "rank+rope_dim,width", "attn_kv_a_norm": "rank", "attn_k_b": "heads,rank,plain_dim",
     "attn_v_b": "heads,value_dim,rank", "attn_kv_b": "heads*plain_dim+heads*value_dim,rank",
     "ssm_x": "rank+2*state,inner", "ssm_dt": "inner,rank", "ssm_dt.bias": "rank", "ssm_out": "width,inner",
+    "ssm_a": "rank,1", "ssm_d": "rank,1", "ssm_dt_norm": "rank", "ssm_b_norm": "state", "ssm_c_norm": "state",
     "ssm_alpha": "rank,width", "ssm_beta": "rank,width", "attn_gate": "inner,width",
     "shortconv.conv": "width,taps", "shortconv.in_proj": "3*width,width", "shortconv.out_proj": "width,width",
 }
-BARE = ("ssm_a", "ssm_d", "ssm_dt.bias", "exp_probs_b.bias")  # names that no ".weight" follows
 
 SIZES = {  # and their defaults; a function of those before it where it follows from them
     "layers": 2, "width": 64, "heads": 4, "kv_heads": 2, "head_dim": lambda s: s.width // s.heads, "ff": 96,
@@ -102,10 +102,10 @@ def shapes(names, s, biases=False):
     found = {}
     for item in names.split():
         name, _, text = item.partition(":")
-        stem = name.removesuffix("+")
+        stem = name.rstrip("+!")
         shape = tuple(size(part, s) for part in (text or SHAPES.get(stem, "width")).split(","))
-        found[stem if stem in BARE else f"{stem}.weight"] = shape
-        if name != stem or (biases and len(shape) > 1 and stem not in BARE):
+        found[stem if name.endswith("!") else f"{stem}.weight"] = shape
+        if name.endswith("+") or (biases and len(shape) > 1 and not name.endswith("!")):
             found[f"{stem}.bias"] = shape[:-1] if is_matrix(stem, shape) else shape
     return found
 

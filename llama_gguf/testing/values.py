@@ -57,7 +57,7 @@ def random_tensor(name, shape, type, rng, pools):
     if own is not None:
         return given(own(rng, shape))
     if len(shape) == 1 or "norm" in name or name.endswith("bias"):
-        mean = 1.0 if name.endswith("weight") else 0.0
+        mean = 1.0 if name.endswith("weight") or ("norm" in name and not name.endswith("bias")) else 0.0
         return given(mean + 0.1 * rng.standard_normal(shape))
     rows, cols = math.prod(shape[:-1]), shape[-1]
     if math.prod(shape) // TYPES[type].block <= POOL:

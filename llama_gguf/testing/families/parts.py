@@ -32,3 +32,8 @@ def experts(s):
         return {}
     keys = {".expert_count": s.experts, ".expert_used_count": s.experts_used}
     return keys | ({} if s.expert_ff == s.ff else {".expert_feed_forward_length": s.expert_ff})
+
+
+def mixture_keys(s):
+    """Of families that give the width of an expert a key of its own."""
+    return experts(s) | ({".expert_feed_forward_length": s.expert_ff} if s.experts else {})
