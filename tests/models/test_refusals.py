@@ -1,0 +1,182 @@
+"""What no model file states is refused by name, in every architecture: it would give wrong answers.
+
+Files are those that llama_gguf.testing.tiny makes, with one thing changed.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from llama_gguf import Model, ModelError
+from llama_gguf.gguf.values import Typed
+from llama_gguf.models import registry
+from llama_gguf.testing import FAMILIES, tiny
+
+ARCHITECTURES = sorted(registry())
+TURNING = [a for a in ARCHITECTURES if FAMILIES[a].rope and a != "baichuan"]  # its length tells whether it turns
+MIXED = [a for a in ARCHITECTURES if "experts" in FAMILIES[a].sizes]
+DENSE = sorted(set(ARCHITECTURES) - set(MIXED))
+LOCAL = [a for a in ARCHITECTURES if "window" in FAMILIES[a].sizes]
+RECURRENT = [a for a in ARCHITECTURES if "state" in FAMILIES[a].sizes]
+ATTENDING = [a for a in ARCHITECTURES if not a.startswith("mamba")]
+WITHOUT = {"output", "exp_probs_b", "ssm_norm", "token_types", "ffn_gate_inp_shexp"}  # other files lack them
+MAY_LACK = {"jina-bert-v2": {"ffn_gate"}}
+LONGER = {"token_embd", "position_embd", "token_types"}  # tables, whose rows are not a width
+
+
+def few(arch):
+    """Sizes of a smaller file, where the length of the model says nothing else."""
+    return {"layers": 2} if arch == "baichuan" else {}
+
+
+@pytest.fixture
+def refused(tmp_path):
+    def refuse(arch, metadata=None, tensors=None, **how):
+        metadata = {arch + k if k.startswith(".") else k: v for k, v in (metadata or {}).items()}
+        how = few(arch) | how
+        with pytest.raises(ModelError) as error:
+            check = how.pop("check_tensors", False)
+            path = tiny(tmp_path / "t.gguf", arch, metadata=metadata, tensors=tensors, **how)
+            Model(path, n_threads=1, check_tensors=check).close()
+        text = str(error.value)
+        assert "\n" not in text and "t.gguf" in text
+        return error.value
+
+    return refuse
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("name", [
+    "blk.0.attn_sub_norm.weight", "blk.1.ffn_sub_norm.weight", "blk.1.altup_proj.weight", "per_layer_token_embd.weight",
+    "blk.0.attn_rel_b.weight", "blk.0.layer_output_scale.weight", "blk.7.attn_norm.weight", "output_norm.scale",
+])
+def test_a_tensor_that_no_model_file_reads(arch, name, refused):
+    assert refused(arch, tensors={name: np.ones(64)}).tensor == name
+
+
+@pytest.mark.parametrize("arch", TURNING)
+def test_an_unknown_way_to_stretch_positions(arch, refused):
+    for scaling in ("dynamic", "su", "llama3", ""):
+        assert refused(arch, {".rope.scaling.type": scaling}).key == f"{arch}.rope.scaling.type"
+    assert refused(arch, {".rope.freq_base": 0.0}).key == f"{arch}.rope.freq_base"
+    assert refused(arch, {".rope.scaling.factor": float("nan")}).key == f"{arch}.rope.scaling.factor"
+    assert refused(arch, {".rope.dimension_count": 7}).key == f"{arch}.rope.dimension_count"
+
+
+@pytest.mark.parametrize("arch", MIXED)
+def test_an_unknown_choice_of_experts(arch, refused):
+    how = {"experts": 4} if not FAMILIES[arch].sizes["experts"] else {}
+    for key, value in (
+        ("expert_gating_func", 9), ("expert_used_count", 0), ("expert_used_count", 100), ("expert_used_count", None),
+        ("expert_group_count", 3), ("expert_weights_scale", float("inf")), ("expert_count", 5000),
+    ):
+        assert refused(arch, {f".{key}": value}, **how).key == f"{arch}.{key}", key
+    error = refused(arch, {".expert_count": 6}, **how)
+    assert ".ffn_" in error.tensor or "exp_probs_b" in error.tensor
+
+
+@pytest.mark.parametrize("arch", DENSE)
+def test_experts_where_a_family_has_none(arch, refused):
+    error = refused(arch, {".expert_count": 4, ".expert_used_count": 2})
+    assert error.key == f"{arch}.expert_count" or "ffn" in error.tensor
+
+
+@pytest.mark.parametrize("arch", ATTENDING)
+def test_heads_that_do_not_divide(arch, refused):
+    """A count that the tensors contradict as well may be named by one of them."""
+    for key, value in (
+        ("head_count_kv", 3), ("head_count_kv", -1), ("head_count_kv", 100), ("head_count", 0), ("head_count", -4),
+        ("head_count", 9000), ("key_length", 0), ("key_length", 1 << 30),
+    ):
+        error = refused(arch, {f".attention.{key}": value})
+        assert (error.key or "").startswith(f"{arch}.attention.") or "attn" in error.tensor, (key, value, str(error))
+
+
+@pytest.mark.parametrize("arch", LOCAL)
+def test_windows_out_of_domain(arch, refused):
+    how = {} if FAMILIES[arch].sizes["window"] else {"window": 8}
+    window = ".attention.sliding_window"
+    assert refused(arch, {window: -1}, **how).key == arch + window
+    assert refused(arch, {window: "8"}, **how).key == arch + window
+
+
+@pytest.mark.parametrize("arch", [a for a in LOCAL if a != "phi3"])
+def test_patterns_of_windows_out_of_domain(arch, refused):
+    how = {} if FAMILIES[arch].sizes["window"] else {"window": 8}
+    key = ".attention.sliding_window_pattern"
+    for wrong in (-1, 5000, 0.5, Typed([1] * 50, "i32"), Typed([2] * 4, "i32"), Typed([], "i32")):
+        assert refused(arch, {key: wrong}, layers=4, **how).key == arch + key, wrong
+
+
+@pytest.mark.parametrize("arch", RECURRENT)
+def test_states_out_of_domain(arch, refused):
+    for key in ("conv_kernel", "inner_size", "state_size", "time_step_rank"):
+        for value in (None, 0, -1, 1 << 30, "4"):
+            assert refused(arch, {f".ssm.{key}": value}).key == f"{arch}.ssm.{key}", (key, value)
+        error = refused(arch, {f".ssm.{key}": 3})
+        assert "ssm" in (error.key or error.tensor) or "attn" in error.tensor, (key, str(error))
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_tokens_without_rows_and_rows_without_tokens(arch, refused, tmp_path):
+    with Model(tiny(tmp_path / "whole.gguf", arch, **few(arch)), vocab_only=True) as model:
+        texts = list(model.metadata["tokenizer.ggml.tokens"])
+    for wrong in (texts[:-1], [*texts, "<one more>"]):
+        error = refused(arch, {"tokenizer.ggml.tokens": Typed(wrong, "str")})
+        assert error.key == "tokenizer.ggml.tokens" and str(len(wrong)) in str(error)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_what_every_model_has_must_be_stated(arch, refused):
+    norm = f".attention.layer_norm_{'rms_' if FAMILIES[arch].norm == 'rms' else ''}epsilon"
+    keys = (".block_count", ".embedding_length", ".attention.head_count", ".context_length", norm)
+    for key in keys:
+        error = refused(arch, {key: None, ".attention.layer_norm_epsilon": None} if key == norm else {key: None})
+        assert error.key == arch + key or (key == norm and "epsilon" in error.key), key
+    for key in (".block_count", ".embedding_length", ".context_length", norm):
+        for value in (0, -1, "1", float("nan")):
+            assert refused(arch, {key: value}).key == arch + key, (key, value)
+
+
+def stem(name):
+    return name.rsplit(".", 1)[0].split(".", 2)[-1] if name.startswith("blk.") else name.rsplit(".", 1)[0]
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_tensor_is_needed_in_its_own_shape(arch, tmp_path):
+    """Each one taken away, and each with a row or column more, is refused before anything is computed."""
+    with Model(tiny(tmp_path / "t.gguf", arch, **few(arch)), n_threads=1) as model:
+        whole = dict(model.tensors)
+        for name, tensor in whole.items():
+            for axis in range(stem(name) in LONGER, len(tensor.shape)):
+                shape = tuple(n + (i == axis) for i, n in enumerate(tensor.shape))
+                model.tensors = whole | {name: Odd(tensor, shape)}
+                with pytest.raises(ModelError) as error:
+                    model.trace_graph()
+                assert error.value.tensor, (name, shape)
+            if name.endswith("bias") or stem(name) in WITHOUT | MAY_LACK.get(arch, set()):
+                continue
+            model.tensors = {n: t for n, t in whole.items() if n != name}
+            with pytest.raises(ModelError) as error:
+                model.trace_graph()
+            assert error.value.tensor, name
+
+
+class Odd(SimpleNamespace):
+    """A tensor that says it has another shape."""
+
+    def __init__(self, tensor, shape):
+        super().__init__(name=tensor.name, type=tensor.type, shape=shape)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_what_is_not_finite_is_found_in_every_tensor(arch, refused, tmp_path):
+    """The last number of a matrix, of all experts' matrices, of a norm."""
+    with Model(tiny(tmp_path / "whole.gguf", arch, **few(arch)), n_threads=1) as model:
+        last = {}
+        for name, tensor in model.tensors.items():
+            last[len(tensor.shape)] = name, tensor.numpy().copy()
+    for name, values in last.values():
+        values.flat[-1] = np.inf
+        assert refused(arch, tensors={name: values}, check_tensors=True).tensor == name
