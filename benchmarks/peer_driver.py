@@ -65,12 +65,17 @@ class Ours:
         return __version__
 
     def work(self):
-        """Bytes of weights that a decoded token reads, and operations of a token of the prompt."""
-        products = [r for r in self.model.graph.records if r.kind == "matmul"]
-        tensors = [(r.attrs["weight"].tensor, r.out.wanted) for r in products]
+        """Bytes of weights that a decoded token reads, and operations of a token of the prompt: of a mixture, those of
+        the experts that a token meets.
+        """
+        from llama_gguf.weights import PRODUCTS
+
+        products = [r for r in self.model.graph.records if r.kind in PRODUCTS]
+        parts = [r.attrs.get("used", 1) / r.attrs.get("count", 1) for r in products]
+        tensors = [(r.attrs["weight"].tensor, part, r.out.wanted) for r, part in zip(products, parts, strict=True)]
         return {
-            "bytes_per_token": sum(t.n_bytes for t, _ in tensors),
-            "operations_per_token": sum(2 * t.n_elements for t, last in tensors if not last),
+            "bytes_per_token": sum(round(t.n_bytes * part) for t, part, _ in tensors),
+            "operations_per_token": sum(round(2 * t.n_elements * part) for t, part, last in tensors if not last),
         }
 
 
