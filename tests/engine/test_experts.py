@@ -1,12 +1,15 @@
 """Mixtures of experts: every way to choose and to weigh, and products with the weights of the chosen ones."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from llama_gguf import ModelError, nn
+from llama_gguf import ModelError, nn, planner
 from llama_gguf.routing import GATINGS, Routing
 from llama_gguf.testing import random_matrix
 
+from .guard import guarded
 from .words import OneLayer, Rows, both, close, nmse
 
 EXACT = 1e-11  # float32 against double precision
@@ -151,6 +154,36 @@ def test_neither_threads_nor_steps_change_a_bit(isa, how):
         np.testing.assert_array_equal(both(mixture(), x, made, n_threads=n, **how)[0], one)
     for steps in ([1] * 100, [99, 1], [7, 64, 29]):
         np.testing.assert_array_equal(both(mixture(), x, made, n_threads=2, steps=steps, **how)[0], one)
+
+
+@pytest.mark.parametrize("end", [True, False], ids=["end", "start"])
+@pytest.mark.parametrize(("type", "how"), [
+    ("F32", {"exact": True}), ("F16", {"exact": False}), ("Q4_0", {"exact": False}), ("Q8_0", {"exact": True}),
+    ("Q4_0", {"exact": False, "repack": False}),
+], ids=str)
+def test_mixtures_stay_inside_their_memory(isa, type, how, end):
+    """Weights, panels, buffers and every thread's scratch lie against pages nobody may touch."""
+    ff = 52 if type == "F32" else 64
+    for tokens in (1, 150):
+        x, made = normal(tokens, WIDTH), tensors(type, ff=ff, bias=True)
+        want, _ = both(mixture(), x, made, **how)
+        one = OneLayer(mixture(), WIDTH, made, n_threads=2, **how)
+        for tensor in one.tensors.values():
+            copy = guarded(tensor.raw.nbytes, end).reshape(tensor.raw.shape)
+            copy[...] = tensor.raw
+            tensor.raw = copy
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(planner, "aligned", lambda n: guarded(4 * max(n, 1), end).view(np.float32))
+            patch.setattr(one.store, "_address", functools.partial(held, one.store._arrays, end))
+            session = one.session()
+        np.testing.assert_array_equal(session.forward(x, every=True), want)
+
+
+def held(arrays, end, name, array):
+    """Like WeightStore._address, of a copy against a forbidden page."""
+    arrays[name] = guarded(array.nbytes, end).reshape(array.shape)
+    arrays[name][...] = array
+    return arrays[name].ctypes.data
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
