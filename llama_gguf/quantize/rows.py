@@ -15,7 +15,8 @@ from llama_gguf import engine
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES, TensorType
 
-QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q1_0", "Q2_0")
+QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q1_0",
+              "Q2_0")
 """Names of the types that can be written, beside F32."""
 
 NEEDS_IMPORTANCE = frozenset()

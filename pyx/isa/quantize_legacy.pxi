@@ -4,12 +4,12 @@ from llama_gguf.engine.blocks cimport (
     block_q1_0, block_q2_0, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, half_to_float,
 )
 
-cdef Codes CODES_Q4_0 = Codes(-8, 7, -0.9, 2.1)
-cdef Codes CODES_Q5_0 = Codes(-16, 15, -0.9, 2.1)
-cdef Codes CODES_Q8_0 = Codes(-127, 127, -0.7, 0.8)
-cdef Codes CODES_Q2_0 = Codes(-1, 2, -0.5, 2.5)
-cdef Codes CODES_Q4_1 = Codes(0, 15, -0.9, 2.1)
-cdef Codes CODES_Q5_1 = Codes(0, 31, -0.9, 2.1)
+cdef Codes CODES_Q4_0 = whole_codes(-8, 7, -0.9, 2.1)
+cdef Codes CODES_Q5_0 = whole_codes(-16, 15, -0.9, 2.1)
+cdef Codes CODES_Q8_0 = whole_codes(-127, 127, -0.7, 0.8)
+cdef Codes CODES_Q2_0 = whole_codes(-1, 2, -0.5, 2.5)
+cdef Codes CODES_Q4_1 = whole_codes(0, 15, -0.9, 2.1)
+cdef Codes CODES_Q5_1 = whole_codes(0, 31, -0.9, 2.1)
 
 
 cdef void quantize_f16(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
@@ -140,9 +140,9 @@ cdef inline Scale2 half_pair(const float* x, const float* w, const Codes* codes)
         y[j] = x[j] - middle
     unit = tame(y, 32, y)
     if unit == 0:
-        return Scale2(0, middle, 0)
+        return Scale2(0, middle, 0, 0)
     found = best_pair(y, w, 32, codes, False)
-    return Scale2(found.scale * unit, found.minimum * unit + middle, 0)
+    return Scale2(found.scale * unit, found.minimum * unit + middle, 0, 0)
 
 
 cdef void quantize_q4_1(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:

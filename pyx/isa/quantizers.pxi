@@ -12,7 +12,10 @@ ctypedef void (*quantize_fn)(const float* x, const float* w, Py_ssize_t n, void*
 include "quantize_words.pxi"
 include "search.pxi"
 include "search_two.pxi"
+include "search_super.pxi"
+include "search_pairs.pxi"
 include "quantize_legacy.pxi"
+include "quantize_k.pxi"
 
 
 cdef quantize_fn quantizer(int type_id) noexcept nogil:
@@ -31,6 +34,16 @@ cdef quantize_fn quantizer(int type_id) noexcept nogil:
         return quantize_q5_1
     if type_id == blocks.TYPE_Q8_0:
         return quantize_q8_0
+    if type_id == blocks.TYPE_Q2_K:
+        return quantize_q2_k
+    if type_id == blocks.TYPE_Q3_K:
+        return quantize_q3_k
+    if type_id == blocks.TYPE_Q4_K:
+        return quantize_q4_k
+    if type_id == blocks.TYPE_Q5_K:
+        return quantize_q5_k
+    if type_id == blocks.TYPE_Q6_K:
+        return quantize_q6_k
     if type_id == blocks.TYPE_Q1_0:
         return quantize_q1_0
     if type_id == blocks.TYPE_Q2_0:

@@ -9,10 +9,13 @@ cdef enum:
     CANDIDATES = 16
 
 cdef struct Codes:       # which numbers a code can stand for, and how far from the just fitting scale to look
-    float low            # the lowest code and the highest; all whole numbers between
+    float low            # the lowest one and the highest
     float high
-    float from_          # candidates lie between these, in steps of the widest code
+    float from_          # candidates lie between these, in units of codes at the widest one
     float to
+    int n_points         # 0: all whole numbers between; else there are so many points
+    float between[15]    # the middle of two neighbours
+    float apart[15]      # and how far they are apart
 
 cdef struct Scale1:      # value = scale * code
     float scale
@@ -22,10 +25,25 @@ cdef struct Scale2:      # value = scale * code + minimum
     float scale
     float minimum
     float gain
+    float qq             # sum(w q q): how much the error minds a change of scale
 
 
-cdef inline vf nearest_code(vf y, vf low, vf high) noexcept nogil:
-    return vf_round(vf_min(vf_max(y, low), high))
+cdef Codes whole_codes(float low, float high, float from_, float to) noexcept:
+    cdef Codes codes
+    memset(&codes, 0, sizeof(Codes))
+    codes.low, codes.high, codes.from_, codes.to = low, high, from_, to
+    return codes
+
+
+cdef inline vf nearest_code(vf y, const Codes* codes) noexcept nogil:
+    cdef vf q
+    cdef int k
+    if codes.n_points == 0:
+        return vf_round(vf_min(vf_max(y, vf_set1(codes.low)), vf_set1(codes.high)))
+    q = vf_set1(codes.low)
+    for k in range(codes.n_points - 1):
+        q = vf_add(q, vf_above(y, vf_set1(codes.between[k]), vf_set1(codes.apart[k])))
+    return q
 
 
 cdef inline void try_scales(const float* x, const float* w, int n, const Codes* codes, const float* inverse,
@@ -33,13 +51,13 @@ cdef inline void try_scales(const float* x, const float* w, int n, const Codes* 
     """`best` becomes the best of itself and the sixteen scales 1 / inverse, each fitted to its codes."""
     cdef float gains[CANDIDATES]
     cdef float scales[CANDIDATES]
-    cdef vf low = vf_set1(codes.low), high = vf_set1(codes.high), inv, q, wq, v, xq, qq
+    cdef vf inv, q, wq, v, xq, qq
     cdef int c, j
     for c in range(CANDIDATES // LANES):
         inv, xq, qq = vf_load(inverse + c * LANES), vf_zero(), vf_zero()
         for j in range(n):
             v = vf_set1(x[j])
-            q = nearest_code(vf_mul(v, inv), low, high)
+            q = nearest_code(vf_mul(v, inv), codes)
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -78,7 +96,7 @@ cdef Scale1 best_scale(const float* x, const float* w, int n, const Codes* codes
     natural = just_fitting(top, bottom, codes)
     spread(natural * (1 + codes.from_ / widest), natural * step, inverse)
     try_scales(x, w, n, codes, inverse, &best)
-    if codes.low != -codes.high:
+    if codes.low != -codes.high and codes.low != 0:
         natural = -just_fitting(bottom, top, codes)
         spread(natural * (1 + codes.from_ / widest), natural * step, inverse)
         try_scales(x, w, n, codes, inverse, &best)

@@ -27,6 +27,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
     cdef float scales[CANDIDATES]
     cdef float scales0[CANDIDATES]
     cdef float minima[CANDIDATES]
+    cdef float squares[CANDIDATES]
     cdef vf zero = vf_zero(), top = vf_set1(high), sw = vf_set1(sums.w), sx = vf_set1(sums.x)
     cdef vf inv, least, q, wq, v, xq, qq, sq, d, s, m
     cdef int c, j
@@ -35,7 +36,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         xq, qq, sq = zero, zero, zero
         for j in range(n):
             v = vf_set1(x[j])
-            q = nearest_code(vf_mul(vf_sub(v, least), inv), zero, top)
+            q = vf_round(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -45,6 +46,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         m = vf_div(vf_sub(vf_mul(qq, sx), vf_mul(sq, xq)), d)
         vf_store(scales + c * LANES, s)
         vf_store(minima + c * LANES, m)
+        vf_store(squares + c * LANES, qq)
         vf_store(gains + c * LANES, vf_add(vf_mul(s, xq), vf_mul(m, sx)))
         s = vf_div(xq, vf_max(qq, vf_set1(<float>1e-30)))
         vf_store(scales0 + c * LANES, s)
@@ -53,7 +55,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         if below and minima[c] > 0:
             scales[c], minima[c], gains[c] = scales0[c], 0, gains0[c]
         if gains[c] > best.gain and scales[c] > 0:
-            best.gain, best.scale, best.minimum = gains[c], scales[c], minima[c]
+            best.gain, best.scale, best.minimum, best.qq = gains[c], scales[c], minima[c], squares[c]
 
 
 cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes, bint below) noexcept nogil:
@@ -63,7 +65,7 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
     cdef float highest = sums.highest, width = highest - lowest, step, natural
     cdef float inverse[CANDIDATES]
     cdef float minimum[CANDIDATES]
-    cdef Scale2 best = Scale2(0, lowest, 0)
+    cdef Scale2 best = Scale2(0, lowest, 0, 0)
     cdef int c, turn
     if below and sums.x < 0 or not below:
         best.minimum = sums.x / sums.w
