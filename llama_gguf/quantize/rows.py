@@ -15,11 +15,12 @@ from llama_gguf import engine
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES, TensorType
 
-QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q1_0",
-              "Q2_0")
+QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+              "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS",
+              "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0")
 """Names of the types that can be written, beside F32."""
 
-NEEDS_IMPORTANCE = frozenset()
+NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
 """Types so small that without importance nothing useful is left; pass ones to insist."""
 
 SLAB_SECONDS = 0.05

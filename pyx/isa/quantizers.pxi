@@ -9,6 +9,7 @@ from llama_gguf.engine cimport blocks
 # `w` (n values) is the importance of each column, above zero; `row` need not be aligned.
 ctypedef void (*quantize_fn)(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil
 
+include "iq_tables.pxi"
 include "quantize_words.pxi"
 include "search.pxi"
 include "search_two.pxi"
@@ -16,6 +17,10 @@ include "search_super.pxi"
 include "search_pairs.pxi"
 include "quantize_legacy.pxi"
 include "quantize_k.pxi"
+include "quantize_small.pxi"
+include "codebook.pxi"
+include "search_book.pxi"
+include "quantize_iq.pxi"
 
 
 cdef quantize_fn quantizer(int type_id) noexcept nogil:
@@ -44,6 +49,32 @@ cdef quantize_fn quantizer(int type_id) noexcept nogil:
         return quantize_q5_k
     if type_id == blocks.TYPE_Q6_K:
         return quantize_q6_k
+    if type_id == blocks.TYPE_IQ1_S:
+        return quantize_iq1_s
+    if type_id == blocks.TYPE_IQ1_M:
+        return quantize_iq1_m
+    if type_id == blocks.TYPE_IQ2_XXS:
+        return quantize_iq2_xxs
+    if type_id == blocks.TYPE_IQ2_XS:
+        return quantize_iq2_xs
+    if type_id == blocks.TYPE_IQ2_S:
+        return quantize_iq2_s
+    if type_id == blocks.TYPE_IQ3_XXS:
+        return quantize_iq3_xxs
+    if type_id == blocks.TYPE_IQ3_S:
+        return quantize_iq3_s
+    if type_id == blocks.TYPE_IQ4_NL:
+        return quantize_iq4_nl
+    if type_id == blocks.TYPE_IQ4_XS:
+        return quantize_iq4_xs
+    if type_id == blocks.TYPE_TQ1_0:
+        return quantize_tq1_0
+    if type_id == blocks.TYPE_TQ2_0:
+        return quantize_tq2_0
+    if type_id == blocks.TYPE_MXFP4:
+        return quantize_mxfp4
+    if type_id == blocks.TYPE_NVFP4:
+        return quantize_nvfp4
     if type_id == blocks.TYPE_Q1_0:
         return quantize_q1_0
     if type_id == blocks.TYPE_Q2_0:

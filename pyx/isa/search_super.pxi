@@ -16,18 +16,23 @@ cdef struct Grouped:     # what was found for a super-block
     int8_t m[16]         # codes of minimums
 
 
-cdef void try_codes(const float* x, const float* w, int n, const Codes* codes, float d, int first, int low, int high,
-                    Scale1* best, int* best_code, float* best_xq, float* best_qq) noexcept nogil:
-    """The best of sixteen scales d * code, codes from `first` on but within low ... high."""
+cdef struct Tried:       # the best of sixteen given scales
+    int place
+    float gain
+    float xq
+    float qq
+
+
+cdef Tried try_fixed(const float* x, const float* w, int n, const Codes* codes, const float* scales) noexcept nogil:
+    """The one of sixteen scales whose codes take most off the error: 2 s sum(w x q) - s s sum(w q q)."""
     cdef float gains[CANDIDATES]
-    cdef float scales[CANDIDATES]
     cdef float inverse[CANDIDATES]
     cdef float sums_xq[CANDIDATES]
     cdef float sums_qq[CANDIDATES]
     cdef vf inv, q, wq, v, xq, qq
+    cdef Tried best = Tried(0, -INFINITY, 0, 0)
     cdef int c, j
     for c in range(CANDIDATES):
-        scales[c] = d * <float>min(first + c, high)
         inverse[c] = inverse_of(scales[c])
     for c in range(CANDIDATES // LANES):
         inv, xq, qq = vf_load(inverse + c * LANES), vf_zero(), vf_zero()
@@ -41,26 +46,30 @@ cdef void try_codes(const float* x, const float* w, int n, const Codes* codes, f
         vf_store(gains + c * LANES, vf_mul(v, vf_sub(vf_add(xq, xq), vf_mul(v, qq))))
         vf_store(sums_xq + c * LANES, xq)
         vf_store(sums_qq + c * LANES, qq)
-    best.gain = -INFINITY
     for c in range(CANDIDATES):
         if gains[c] > best.gain:
-            best.gain, best_code[0], best_xq[0], best_qq[0] = gains[c], min(first + c, high), sums_xq[c], sums_qq[c]
+            best = Tried(c, gains[c], sums_xq[c], sums_qq[c])
+    return best
 
 
 cdef float fit_codes(const float* x, const float* w, const Codes* codes, const Codes* scale_codes, const float* ideal,
                      float d, Grouped* found, float* better) noexcept nogil:
     """Codes of all groups' scales for one d; returns their gain, and `better` is the d that these codes want."""
-    cdef int low = <int>scale_codes.low, high = <int>scale_codes.high, g, code = 0, first
-    cdef float xq = 0, qq = 0, top = 0, bottom = 0, total = 0
-    cdef Scale1 best = Scale1(0, 0)
+    cdef int low = <int>scale_codes.low, high = <int>scale_codes.high, g, c, code, first
+    cdef float scales[CANDIDATES]
+    cdef float top = 0, bottom = 0, total = 0
+    cdef Tried best
     for g in range(found.groups):
-        first = max(low, min(high, whole(max(<float>-1000, min(<float>1000, ideal[g] / d))))) - CANDIDATES // 2
-        try_codes(x + g * found.size, w + g * found.size, found.size, codes, d, max(first, low), low, high,
-                  &best, &code, &xq, &qq)
+        code = whole(max(<float>-1000, min(<float>1000, ideal[g] / d)))
+        first = max(low, min(high - CANDIDATES + 1, code - CANDIDATES // 2))
+        for c in range(CANDIDATES):
+            scales[c] = d * <float>(first + c)
+        best = try_fixed(x + g * found.size, w + g * found.size, found.size, codes, scales)
+        code = first + best.place
         found.l[g] = <int8_t>code
         total += best.gain
-        top += <float>code * xq
-        bottom += <float>(code * code) * qq
+        top += <float>code * best.xq
+        bottom += <float>(code * code) * best.qq
     better[0] = top / bottom if bottom > 0 else d
     return total
 
