@@ -80,8 +80,8 @@ cdef inline void level_costs(const Book* book, const float* a, const float* w, f
 
 
 cdef inline int find_point(const Book* book, const Costs* costs, int first, int seed, float* price) noexcept nogil:
-    """The point that costs least, its `price`, for coordinates from `first` on. `seed`, a point that may be near, or -1,
-    only saves time."""
+    """The point that costs least, and its `price`, for coordinates from `first` on. `seed`, a point that may be near
+    (or -1), only saves time."""
     cdef float cheap[4]
     cdef uint8_t q[4]
     cdef int k, found

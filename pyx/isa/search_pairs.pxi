@@ -29,7 +29,7 @@ cdef void try_code_pairs(const float* x, const float* w, int n, const Sums* sums
         xq, qq, sq = zero, zero, zero
         for j in range(n):
             v = vf_set1(x[j])
-            q = vf_round(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top))
+            q = rounded(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top))
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))

@@ -36,7 +36,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         xq, qq, sq = zero, zero, zero
         for j in range(n):
             v = vf_set1(x[j])
-            q = vf_round(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
+            q = rounded(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -75,7 +75,7 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
     natural = codes.high / width
     step = (codes.to - codes.from_) / (CANDIDATES - 1) / codes.high
     for turn in range(3):                       # both ends kept; the lower one cut; the upper one cut
-        spread(natural * (1 + codes.from_ / codes.high), natural * step, inverse)
+        spread(natural * (1 + codes.from_ / codes.high), natural * step, inverse, CANDIDATES)
         for c in range(CANDIDATES):
             minimum[c] = lowest
             if turn:
