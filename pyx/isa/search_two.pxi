@@ -73,26 +73,21 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
     if width <= 0:
         return best
     natural = codes.high / width
-    step = (codes.to - codes.from_) / (CANDIDATES - 1) / codes.high
-    for turn in range(3):                       # both ends kept; the lower one cut; the upper one cut
-        spread(natural * (1 + codes.from_ / codes.high), natural * step, inverse, CANDIDATES)
-        for c in range(CANDIDATES):
-            minimum[c] = lowest
-            if turn:
-                minimum[c] = (lowest + highest - codes.high / inverse[c]) * <float>0.5
-            if turn == 2:
-                minimum[c] = highest - codes.high / inverse[c]
-        try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+    step = (codes.to - codes.from_) / codes.high / 4
+    for c in range(CANDIDATES):                 # five scales; what they leave out is cut above, on both sides or below
+        inverse[c] = natural * (1 + codes.from_ / codes.high + step * <float>(c % 5))
+        minimum[c] = lowest + (width - codes.high / inverse[c]) * <float>(c // 5) / 2
+    try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
     for turn in range(2):
         if best.scale > 0:
-            around(&best, natural * step, inverse, minimum)
+            around(&best, natural * step / (4 if turn == 0 else 12), inverse, minimum)
             try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
     return best
 
 
 cdef inline void around(const Scale2* found, float step, float* inverse, float* minimum) noexcept nogil:
-    """Four scales times four minimums close to those found."""
+    """Four scales times four minimums close to those found, and these themselves, whose codes may be others now."""
     cdef int c
     for c in range(CANDIDATES):
-        inverse[c] = 1 / found.scale + step * (<float>(c & 3) - <float>1) / 2
-        minimum[c] = found.minimum + found.scale * (<float>(c >> 2) - <float>1) / 4
+        inverse[c] = 1 / found.scale + step * <float>((c & 3) - 1)
+        minimum[c] = found.minimum + found.scale * <float>((c >> 2) - 1) / 4
