@@ -14,6 +14,7 @@ cdef struct Codes:       # which numbers a code can stand for, and how far from 
     float from_          # candidates lie between these, in units of codes at the widest one
     float to
     float widest         # the larger size of low and high
+    float step           # from code to code, if they are those of scales; else 0
     int n_points         # 0: all whole numbers between; else there are so many points
     float between[15]    # the middle of two neighbours
     float apart[15]      # and how far they are apart
@@ -110,11 +111,27 @@ cdef Scale1 best_scale(const float* x, const float* w, int n, const Codes* codes
         natural = -just_fitting(bottom, top, codes)
         spread(natural * first, natural * step, inverse + half, half)
     try_scales(x, w, n, codes, inverse, &best)
+    if n <= CANDIDATES and codes.step != 0:
+        try_whole(x, w, n, codes, top, bottom, &best)
     if best.scale != 0:
         natural = 1 / best.scale
         spread(natural * (1 - step), natural * step / (half - <float>0.5), inverse, CANDIDATES)
         try_scales(x, w, n, codes, inverse, &best)
     return best
+
+
+cdef inline void try_whole(const float* x, const float* w, int n, const Codes* codes, float top, float bottom,
+                           Scale1* best) noexcept nogil:
+    """Scales with which the largest value is one of the sixteen highest codes: scales that were stored once before come
+    back as they were."""
+    cdef float inverse[CANDIDATES]
+    cdef float largest_one = top if top > bottom else -bottom
+    if largest_one != 0:
+        spread(codes.high / largest_one, -codes.step / largest_one, inverse, CANDIDATES)
+        try_scales(x, w, n, codes, inverse, best)
+        if codes.low < 0:
+            spread(codes.low / largest_one, codes.step / largest_one, inverse, CANDIDATES)
+            try_scales(x, w, n, codes, inverse, best)
 
 
 cdef inline void ends(const float* x, int n, float* top, float* bottom) noexcept nogil:

@@ -77,6 +77,7 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
     for c in range(CANDIDATES):                 # five scales; what they leave out is cut above, on both sides or below
         inverse[c] = natural * (1 + codes.from_ / codes.high + step * <float>(c % 5))
         minimum[c] = lowest + (width - codes.high / inverse[c]) * <float>(c // 5) / 2
+    inverse[15], minimum[15] = natural, lowest
     try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
     for turn in range(2):
         if best.scale > 0:
