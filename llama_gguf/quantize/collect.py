@@ -79,7 +79,7 @@ class Collector(Session):
 
     def __init__(self, model, chunk, perplexity):
         self.scores = perplexity and not getattr(model.family, "ENCODER", False)
-        batch = chunk if not self.scores else max(16, min(chunk, LOGITS // (4 * model.n_vocab)))
+        batch = chunk if not self.scores else max(16, min(chunk // 2, LOGITS // (4 * model.n_vocab)))
         most = model.graph.most or chunk
         super().__init__(model, n_ctx=min(chunk, most), batch=batch, turned_for=model.n_ctx)
         self.bos = model.tokenizer.bos if model.tokenizer.add_bos else None
@@ -115,14 +115,15 @@ class Collector(Session):
             ids[0] = self.bos
         for at in range(0, len(ids), self.batch):
             part = ids[at : at + self.batch]
-            logits = self.run(part, imatrix)
-            if self.scores:
+            scored = self.scores and at + len(part) > len(ids) // 2
+            logits = self.run(part, imatrix, scored)
+            if scored:
                 self.score(logits, ids, at)
 
-    def run(self, ids, imatrix):
+    def run(self, ids, imatrix, scored):
         """One step: stop after each task that makes what a job reads, and add it up. The logits, if they are wanted."""
-        n, end = len(ids), len(self.planned.tasks) if self.scores else max(self.made) + 1
-        out = np.empty((n if self.scores else 0, self.width), np.float32)
+        n, end = len(ids), len(self.planned.tasks) if scored else max(self.made) + 1
+        out = np.empty((n if scored else 0, self.width), np.float32)
         args = self.prepare(self.planned, ids, [0] * n, range(n))
         self.cache.absorb({0})
         done, values = 0, {}

@@ -95,7 +95,7 @@ def test_impossible_wishes_are_refused_before_anything_is_written(source, out, t
         with pytest.raises(ModelError, match=says):
             quantize_file(source, out, recipe)
     quantize_file(source, out, "Q8_0")
-    with pytest.raises(ModelError, match="Q8_0 already.*--allow-requantize"):
+    with pytest.raises(ModelError, match=r"Q8_0 already.*--allow-requantize"):
         quantize_file(out, tmp_path / "again.gguf", "Q4_0")
     quantize_file(out, tmp_path / "again.gguf", "Q4_0", requantize=True)
     quantize_file(out, tmp_path / "same.gguf", "COPY")
