@@ -1,5 +1,5 @@
-"""Quantized blocks from outside the engine: the NumPy twins of its kernels, and the microscope."""
+"""Quantized blocks, taken apart and made; the NumPy twins of the kernels that read them are in `llama_gguf.blocks`."""
 
-from llama_gguf.quantize.microscope import block_fields
+from llama_gguf.blocks import block_fields
 
 __all__ = ["block_fields"]
