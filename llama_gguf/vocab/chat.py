@@ -25,7 +25,7 @@ class ChatTemplate:
     def __init__(self, text, source, tokens=None, names=(), broken=None, tokenizer=None):
         self.text, self.source, self.names, self.tokenizer = text, source, tuple(names), tokenizer
         self._tokens, self._broken = dict(tokens or {}), broken
-        self._code = None
+        self._code, self._others, self._metadata = None, {}, None
 
     @classmethod
     def from_metadata(cls, metadata, tokenizer, name=None):
@@ -42,14 +42,25 @@ class ChatTemplate:
             if name is not None:
                 raise KeyError(f"no chat template {name!r}; the file has {', '.join(names) or 'none'}")
             known, text = builtin_templates.choose(tokenizer)
-            return cls(text, f"built-in {known}", tokens, names, tokenizer=tokenizer)
+            self = cls(text, f"built-in {known}", tokens, names, tokenizer=tokenizer)
+            self._metadata = metadata
+            return self
         text, broken = read(metadata, key)
         self = cls(text, "file" if name is None else f"file:{name}", tokens, names, broken, tokenizer)
+        self._metadata = metadata
         try:
             self.check()
         except TemplateError as error:
             warnings.warn(f"{key}: {error}; no chat with this model", stacklevel=3)
         return self
+
+    def named(self, name):
+        """Another template of the same file, by its name; KeyError if there is none."""
+        if name not in self.names:
+            raise KeyError(f"no chat template {name!r}; the file has {', '.join(self.names) or 'none'}")
+        if name not in self._others:
+            self._others[name] = self.from_metadata(self._metadata, self.tokenizer, name)
+        return self._others[name]
 
     def __repr__(self):
         return f"<ChatTemplate from {self.source}, {len(self.text)} characters>"
@@ -78,9 +89,7 @@ class ChatTemplate:
 
     def encode(self, messages, **options):
         """Token ids of the prompt, with the vocabulary's first tokens unless the template wrote them itself."""
-        ids = self.tokenizer.encode(self.render(messages, **options), bos=False)
-        first, _ = self.tokenizer.frame()
-        return ids if ids[: len(first)] == first else [*first, *ids]
+        return prompt_ids(self.tokenizer, self.render(messages, **options))
 
     def preview(self, messages, **options):
         """The prompt with its tokens, special ones marked: a preview.Preview, which notebooks show in colour."""
@@ -108,6 +117,13 @@ class ChatTemplate:
         if self._code is None:
             self._code = sandbox.compiled(self.text)
         return self._code
+
+
+def prompt_ids(tokenizer, text):
+    """Token ids of a rendered prompt, after the first tokens that the file asks for unless the text begins with them."""
+    ids = tokenizer.encode(text, bos=False)
+    first, _ = tokenizer.frame()
+    return ids if ids[: len(first)] == first else [*first, *ids]
 
 
 @contextlib.contextmanager
