@@ -1,16 +1,21 @@
 """Chat templates rendered here and by transformers: are the prompts the same, byte for byte?
 
-    python benchmarks/templates.py FOLDER [-o HASHES.json]          # FOLDER holds *.jinja files
+    python benchmarks/templates.py FOLDER... [-o HASHES.json]        # the folders hold *.jinja files
 
-Needs the package transformers. Each template meets each conversation of tests/data/vocab. `-o` writes the
-SHA-256 of what transformers made (or "error") by the template's own SHA-256: other projects' templates
-are not copied here, their hashes are, and tests/vocab/test_template_files.py compares with them.
+Needs the package transformers. Each template meets each conversation of tests/data/vocab. `-o` writes hashes of
+what transformers made ("-" where it refused) by the template's own hash: other projects' templates are not copied
+here, their hashes are, and tests/vocab/test_template_files.py compares with them.
 """
+
+import os
+import sys
+
+if __name__ == "__main__":  # this folder's types.py must not stand before Python's own
+    sys.path.append(os.path.dirname(sys.path.pop(0)))
 
 import argparse
 import hashlib
 import json
-import sys
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +59,8 @@ def theirs(tokenizer, text, case):
 
 
 def digest(text):
-    return "error" if text is None else hashlib.sha256(text.encode()).hexdigest()
+    """16 letters; "-" for a refusal."""
+    return "-" if text is None else hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def reference():
@@ -69,19 +75,19 @@ def reference():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("-v", "--verbose", action="store_true", help="show both texts where they differ")
     args = parser.parse_args()
     cases, tokenizer = json.loads(CASES.read_text()), reference()
     chat.datetime = Stopped
     hashes, count = {}, Counter()
-    for path in sorted(args.folder.glob("*.jinja")):
+    for path in sorted(path for folder in args.folders for path in folder.glob("*.jinja")):
         text = path.read_text()
-        row = hashes[digest(text)] = {}
+        row = hashes[digest(text)] = []
         for name, case in cases.items():
             want, got = theirs(tokenizer, text, case), ours(text, case)
-            row[name] = digest(want)
+            row.append(digest(want))
             kind = "different" if want != got else "both refuse" if want is None else "same"
             count[kind] += 1
             if kind == "different":
@@ -90,7 +96,8 @@ def main():
                     print(repr(want), repr(got), sep="\n")
     print(f"{len(hashes)} templates, {len(cases)} conversations: {dict(count)}")
     if args.out:
-        args.out.write_text(json.dumps(hashes, indent=1, sort_keys=True) + "\n")
+        rows = {template: " ".join(row) for template, row in hashes.items()}
+        args.out.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
     return int(count["different"] > 0)
 
 

@@ -167,7 +167,7 @@ def compare(path, texts, args, folder):
                 row["cases"] += 1
                 row["tokens"] = row.get("tokens", 0) + len(theirs)
                 if mine != theirs:
-                    at = len(os.path.commonprefix([mine, theirs]))
+                    at = next((i for i, pair in enumerate(zip(mine, theirs, strict=False)) if len({*pair}) > 1), -1)
                     row["different"].append([text.name, special, bos, at, mine[at : at + 8], theirs[at : at + 8]])
         if args.speed:
             row["MB/s"] = speeds(ours, peer, folder / "megabyte.txt", args.seconds)

@@ -120,7 +120,7 @@ class ChatTemplate:
 
 
 def prompt_ids(tokenizer, text):
-    """Token ids of a rendered prompt, after the first tokens that the file asks for unless the text begins with them."""
+    """Token ids of a rendered prompt, after the first tokens that the file asks for unless it begins with them."""
     ids = tokenizer.encode(text, bos=False)
     first, _ = tokenizer.frame()
     return ids if ids[: len(first)] == first else [*first, *ids]
