@@ -6,7 +6,7 @@ few lines of text; tests hold its ids to those of `Tokenizer.encode`.
 
 from array import array
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 from llama_gguf.vocab.bpe import BytePairs, byte_chars, char_bytes, metaspaced
 from llama_gguf.vocab.spm import SentencePieces
@@ -60,7 +60,7 @@ def merging(symbols, order, why, shown):
     symbols = list(symbols)
     steps = [Step(tuple(map(shown, symbols)), None, "single symbols")]
     while len(symbols) <= LONGEST:
-        pairs = [(order(a, b), i) for i, (a, b) in enumerate(zip(symbols, symbols[1:], strict=False))]
+        pairs = [(order(a, b), i) for i, (a, b) in enumerate(pairwise(symbols))]
         best, i = min((pair for pair in pairs if pair[0] is not None), default=(None, None))
         if best is None:
             break
