@@ -104,7 +104,11 @@ def answer(engine, asked):
 
 
 def serve(kind, path):
-    engine = kind(path)
+    try:
+        engine = kind(path)
+        print("true", flush=True)
+    except Exception as error:
+        return print(json.dumps(f"{type(error).__name__}: {error}"), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(engine, json.loads(line))), flush=True)
 
@@ -115,7 +119,11 @@ def engine(python, who, path):
     command = [python, __file__, who, str(path)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    opened = json.loads(child.stdout.readline())
+
     def ask(do, **asked):
+        if opened is not True:
+            raise RuntimeError(f"{who}: {opened}")
         child.stdin.write(json.dumps({"do": do, **asked}) + "\n")
         child.stdin.flush()
         return json.loads(child.stdout.readline())
@@ -207,7 +215,10 @@ def main():
     (args.folder / "megabyte.txt").write_bytes(megabyte(args.text))
     wrong = 0
     for path in args.files:
-        row = compare(path, args.text, args, args.folder)
+        try:
+            row = compare(path, args.text, args, args.folder)
+        except RuntimeError as error:
+            row = {"file": path.name, "different": [str(error)]}
         wrong += bool(row["different"])
         print(json.dumps(row), flush=True)
     return int(wrong > 0)
