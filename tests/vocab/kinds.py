@@ -48,12 +48,12 @@ def logarithms(values):
 
 
 def merges(values):
-    """For each token the first way to make it of two others, in the order of the file."""
+    """For each token a way to make it of two others, in the order of the file."""
     tokens = texts(values)
     known = set(tokens)
     cuts = ((t[:i], t[i:]) for t in tokens if len(t) > 1 for i in range(1, len(t))
             if not t.startswith("<0x") and t[:i] in known and t[i:] in known)
-    return [" ".join(pair) for pair in dict((a + b, (a, b)) for a, b in cuts).values()]
+    return [" ".join(pair) for pair in {a + b: (a, b) for a, b in cuts}.values()]
 
 
 def rwkv(metadata):
