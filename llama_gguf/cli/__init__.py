@@ -22,6 +22,8 @@ COMMANDS = {
     "download": "download",
     "models": "models",
     "types": "types",
+    "split": "split",
+    "merge": "merge",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 
