@@ -1,6 +1,16 @@
 """A whole forward pass: embedding, blocks, head, in the order that all models share."""
 
-from .graph import wrong
+from . import hparams, models
+from .graph import Graph, Weights, wrong
+
+
+def graph_of(metadata, tensors, n_ctx=None):
+    """The graph of a model, by what a header says: no weight is read. ModelError where it cannot be."""
+    family = models.find(metadata.arch)
+    h = hparams.read(metadata, family, tensors)
+    graph = Graph(h, n_ctx or h.context)
+    trace(graph, family, Weights(graph, tensors))
+    return graph
 
 
 def trace(graph, module, weights, layers=None, states=False):

@@ -25,7 +25,7 @@ LAYERS = (
     "memory session sampling generation trace lens embedding",
     "catalogue pypi hub",
     "model",
-    "quantize convert evaluate checks testing",
+    "quantize convert evaluate checks testing edit",
     "panels",
     "cli __main__",
 )

@@ -24,6 +24,10 @@ COMMANDS = {
     "types": "types",
     "split": "split",
     "merge": "merge",
+    "set": "edit:set_value",
+    "rename": "edit:rename",
+    "remove": "edit:remove",
+    "add-template": "edit:add_template",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 

@@ -15,9 +15,10 @@ from llama_gguf.cli._output import emit_json, human_size, json_option
 @_files.force
 @json_option
 def split(model, output, max_size, max_tensors, small_first, force, as_json):
-    """Cut a model into shards, or cut one anew that is split already.
+    """Cut a model into shards.
 
-    Shards are named and numbered as llama.cpp does it, and open by the first. They appear all at the end, or none.
+    One that is split already is cut anew. Shards are named and numbered as llama.cpp does it, and open by the first.
+    They appear all at the end, or none.
 
     \b
     Examples:

@@ -21,12 +21,12 @@ def parse_name(path):
     return match and (match["stem"], int(match["no"]) - 1, int(match["count"]))
 
 
-def open_all(path, strict=True):
-    """(Source, Header) of the file and, if it is the first of several, of the others."""
+def open_all(path, strict=True, alone=False):
+    """(Source, Header) of the file and, if it is the first of several, of the others; `alone`: not of those."""
     opened = []
     try:
         opened.append(_open(path, strict))
-        for sibling in _siblings(*opened[0]):
+        for sibling in () if alone else _siblings(*opened[0]):
             opened.append(_open(sibling, strict))
             _check_place(*opened[-1], index=len(opened) - 1, first=opened[0][1])
         _check_tensors(opened)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llama_gguf.errors import FormatError
 from llama_gguf.gguf.atomic import check_output, replacing
+from llama_gguf.gguf.copying import Copier
 from llama_gguf.gguf.reader import GGUFFile
 from llama_gguf.gguf.shards import shard_name
 from llama_gguf.gguf.values import Typed
@@ -18,7 +19,6 @@ from llama_gguf.gguf.writer import GGUFWriter, encode_metadata
 KEYS = ("split.no", "split.tensors.count", "split.count")
 """In the order in which llama.cpp leaves them."""
 MOST_SHARDS = 999  # all are open until the last is written
-PIECE = 16 << 20  # bytes copied at a time
 
 
 def split(path, stem, *, max_bytes=None, max_tensors=None, small_first=False, force=False, progress=None):
@@ -32,10 +32,10 @@ def split(path, stem, *, max_bytes=None, max_tensors=None, small_first=False, fo
         raise ValueError("give max_bytes or max_tensors, one of them")
     with GGUFFile(path) as file:
         groups = _groups(file, max_bytes, max_tensors, small_first)
-        count, tick = len(groups), _Progress(file.tensors.values(), progress)
+        count, copier = len(groups), Copier(file.tensors.values(), progress)
         paths = [Path(f"{os.fspath(stem)}{shard_name('', i, count)}") for i in range(count)]
         shards = [
-            _writer(out, _keys(file, i, count), tensors, file, force, tick)
+            _writer(out, _keys(file, i, count), tensors, file, force, copier)
             for i, (out, tensors) in enumerate(zip(paths, groups, strict=True))
         ]
         _write_all(shards)
@@ -49,7 +49,7 @@ def merge(path, out, *, force=False, progress=None):
             raise FormatError("this file is not split: it says nothing of other shards", path=str(path))
         metadata = {key: value for key, value in file.metadata.typed().items() if key not in KEYS}
         tensors = list(file.tensors.values())
-        return _writer(out, metadata, tensors, file, force, _Progress(tensors, progress)).write()
+        return _writer(out, metadata, tensors, file, force, Copier(tensors, progress)).write()
 
 
 def _groups(file, max_bytes, max_tensors, small_first):
@@ -122,8 +122,8 @@ def _keys(file, index, count):
     return others | {key: Typed(number, kind) for key, number, kind in numbers}
 
 
-def _writer(path, metadata, tensors, file, force, tick):
-    rows = [(t.name, t.type.name, t.shape, tick.data(t)) for t in tensors]
+def _writer(path, metadata, tensors, file, force, copier):
+    rows = [(t.name, t.type.name, t.shape, copier.data(t)) for t in tensors]
     return GGUFWriter(path, metadata, rows, force=force, inputs=file.paths)
 
 
@@ -135,24 +135,3 @@ def _write_all(shards):
     with ExitStack() as open_files:
         for shard in shards:
             shard.write_to(open_files.enter_context(replacing(shard.path, shard.size, shard.force, shard.inputs)))
-
-
-class _Progress:
-    """Copies tensors piece by piece, gives the pages that it has read back, and tells how far it is."""
-
-    def __init__(self, tensors, tell):
-        self.done, self.total, self.tell = 0, sum(t.n_bytes for t in tensors), tell
-
-    def data(self, tensor):
-        return lambda: self._pieces(tensor)
-
-    def _pieces(self, tensor):
-        raw = tensor.raw
-        rows = max(1, PIECE // tensor.row_bytes)
-        for first in range(0, len(raw), rows):
-            part = raw[first : first + rows]
-            yield part
-            tensor.release(first, len(part))
-            self.done += part.nbytes
-            if self.tell:
-                self.tell(self.done, self.total)
