@@ -23,7 +23,7 @@ LAYERS = (
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
     "memory session sampling generation trace lens embedding",
-    "catalogue pypi hub",
+    "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
     "quantize convert evaluate checks testing edit",
     "panels",

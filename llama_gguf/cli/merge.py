@@ -12,7 +12,7 @@ from llama_gguf.cli._output import emit_json, human_size, json_option
 @_files.force
 @json_option
 def merge(model, output, force, as_json):
-    """Join the shards of a model to one file.
+    """Join the shards of a model.
 
     MODEL is the first shard; the others lie beside it. All that are missing are named.
 

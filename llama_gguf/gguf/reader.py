@@ -20,6 +20,14 @@ class GGUFFile:
         self.path = Path(os.fspath(path))
         self._take(open_all(os.fspath(path), strict, alone))
 
+    @classmethod
+    def of(cls, path, opened):
+        """A file by the Source (or what stands for one) and Header of each of its shards."""
+        file = cls.__new__(cls)
+        file.path = Path(path)
+        file._take(opened)
+        return file
+
     def _take(self, opened):
         self._sources = [source for source, _ in opened]
         first = opened[0][1]
