@@ -22,7 +22,7 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sampling generation trace lens embedding",
+    "memory session sizing sampling generation trace lens embedding",
     "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
     "quantize convert evaluate checks testing edit",

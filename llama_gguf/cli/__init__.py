@@ -21,6 +21,7 @@ COMMANDS = {
     "tokenize": "tokenize",
     "download": "download",
     "models": "models",
+    "plan": "plan",
     "types": "types",
     "split": "split",
     "merge": "merge",

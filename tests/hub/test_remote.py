@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from llama_gguf import GGUFFile, hub, remote
+from llama_gguf import GGUFFile, Model, hub, remote
 from llama_gguf.cli import cli
 from llama_gguf.errors import FormatError, HubUnreachable, NameNotFound
 from llama_gguf.gguf import ranges, split
@@ -119,3 +119,12 @@ def test_info_tells_of_remote_files(hub_of, files):
     assert told["size_bytes"] == len(files["tiny-Q8_0.gguf"])
     assert told["path"] == "ann/real-GGUF/tiny-Q8_0.gguf"
     assert told["types"]["Q8_0"]["tensors"] == 16
+
+
+def test_a_remote_model_is_sized_before_it_is_here(hub_of, files, tmp_path, caches):
+    (tmp_path / "local.gguf").write_bytes(files["tiny-Q8_0.gguf"])
+    there, here = (Model.estimate(name, n_ctx=100) for name in ("ann/real-GGUF:Q8_0", str(tmp_path / "local.gguf")))
+    assert (there.total, there.layers, there.read) == (here.total, here.layers, here.read)
+    done = CliRunner().invoke(cli, ["plan", "ann/real-GGUF:Q8_0", "-c", "100", "--json"])
+    assert json.loads(done.stdout)["total"] == here.total
+    assert not list((caches / "hf").rglob("*"))
