@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import ContextOverflow
-from .sampling import Sampler
+from .sampling import Sampler, top_logprobs
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Chunk:
     prompt_tokens: int = 0
     prompt_seconds: float = 0.0
     seconds: float = 0.0  # of decoding, up to here
+    logprobs: list = field(default_factory=list)  # [(token, log probability)]: this token, then the likeliest
 
 
 @dataclass
@@ -69,8 +70,12 @@ def stream(
     repeat_penalty=1.0,
     seed=None,
     stop=(),
+    top_logprobs=0,
 ):
-    """Chunks of the continuation of `ids`, a fresh sequence of `session`. Checks run before the first token."""
+    """Chunks of the continuation of `ids`, a fresh sequence of `session`. Checks run before the first token.
+
+    top_logprobs: how many of the likeliest tokens a chunk lists beside its own.
+    """
     if max_tokens < 0:
         raise ValueError(f"max_tokens must not be negative, not {max_tokens}")
     if len(ids) > session.n_ctx:
@@ -83,10 +88,10 @@ def stream(
     sampler = Sampler(
         temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, seed=seed
     )
-    return _stream(model, session, ids, sampler, max_tokens, StopText(stop))
+    return _stream(model, session, ids, sampler, max_tokens, StopText(stop), top_logprobs)
 
 
-def _stream(model, session, ids, sampler, max_tokens, stop):
+def _stream(model, session, ids, sampler, max_tokens, stop, top):
     me, history, text, eog = object(), list(ids), model.tokenizer.stream(), model.tokenizer.eog
     row = np.empty((1, session.width), np.float32)  # one for all tokens: a fresh one costs its pages each time
     begin = time.perf_counter()
@@ -102,7 +107,8 @@ def _stream(model, session, ids, sampler, max_tokens, stop):
             break
         history.append(token)
         shown, stopped = stop.push(text.push(token))
-        yield Chunk(shown, token, None, len(ids), prompt_seconds, time.perf_counter() - begin)
+        listed = top_logprobs(logits[0], top, token) if top else []
+        yield Chunk(shown, token, None, len(ids), prompt_seconds, time.perf_counter() - begin, listed)
         if stopped:
             reason = "stop"
             break

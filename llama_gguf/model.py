@@ -237,7 +237,7 @@ class Model:
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
 
-        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, top_logprobs.
         """
         with self.main.lock:
             return generation.collect(self.stream(text_or_ids, **options))
@@ -253,14 +253,13 @@ class Model:
             return generation.collect(self.stream_chat(messages, **options))
 
     def stream_chat(self, messages, **options):
-        text = self.chat_template.render(messages)
-        bos = not text.startswith(self._bos_text())
-        return self.stream(self.tokenizer.encode(text, bos=bos, special=True), **options)
+        return self.stream(self.chat_ids(messages), **options)
 
-    def _bos_text(self):
-        """Templates that write the begin token themselves do not get a second one."""
-        bos = self.tokenizer.bos
-        return "\0" if bos is None or not self.tokenizer.add_bos else self.tokenizer.piece(bos).decode()
+    def chat_ids(self, messages):
+        """Token ids of a conversation; a template that writes the begin token itself does not get a second one."""
+        text, bos = self.chat_template.render(messages), self.tokenizer.bos
+        begun = bos is not None and self.tokenizer.add_bos and text.startswith(self.tokenizer.piece(bos).decode())
+        return self.tokenizer.encode(text, bos=not begun, special=True)
 
     def bench_ops(self, n_prompt=0, n_decode=16):
         """Seconds of each record over n_decode tokens, or one prompt of n_prompt: [(name, kind, seconds)]."""
