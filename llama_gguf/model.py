@@ -5,6 +5,7 @@ import threading
 from functools import cached_property
 
 from . import cache, generation, hparams, memory, models
+from .chat import Chats
 from .engine import default_threads
 from .errors import ModelError
 from .forward import trace
@@ -16,7 +17,7 @@ IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.
 THREADS = 1024  # more than any machine has
 
 
-class Model:
+class Model(Chats):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
@@ -135,12 +136,6 @@ class Model:
 
         return Tokenizer.from_metadata(self.metadata)
 
-    @cached_property
-    def chat_template(self):
-        from .vocab.chat import ChatTemplate
-
-        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
-
     def tokenize(self, text, bos=True, special=True):
         """Token ids. bos: begin (and end) as the file says; special: texts of special tokens become those tokens."""
         return self.tokenizer.encode(text, bos=bos, special=special)
@@ -237,29 +232,18 @@ class Model:
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
 
-        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, top_logprobs.
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, reuse, top_logprobs.
         """
         with self.main.lock:
             return generation.collect(self.stream(text_or_ids, **options))
 
     def stream(self, text_or_ids, **options):
-        """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        """The same, chunk by chunk as it is made; closing the generator stops the engine.
+
+        reuse=True: what the last stream has read is not read again, as far as this prompt begins alike.
+        """
         self._need_decoder()
         return generation.stream(self, self.main, self.ids(text_or_ids), **options)
-
-    def chat(self, messages, **options):
-        """The answer to a conversation: a list of {"role", "content"}."""
-        with self.main.lock:
-            return generation.collect(self.stream_chat(messages, **options))
-
-    def stream_chat(self, messages, **options):
-        return self.stream(self.chat_ids(messages), **options)
-
-    def chat_ids(self, messages):
-        """Token ids of a conversation; a template that writes the begin token itself does not get a second one."""
-        text, bos = self.chat_template.render(messages), self.tokenizer.bos
-        begun = bos is not None and self.tokenizer.add_bos and text.startswith(self.tokenizer.piece(bos).decode())
-        return self.tokenizer.encode(text, bos=not begun, special=True)
 
     def bench_ops(self, n_prompt=0, n_decode=16):
         """Seconds of each record over n_decode tokens, or one prompt of n_prompt: [(name, kind, seconds)]."""

@@ -22,7 +22,7 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sampling generation trace lens embedding",
+    "memory session sampling generation trace lens embedding chat",
     "catalogue pypi hub",
     "model",
     "quantize convert evaluate checks testing",

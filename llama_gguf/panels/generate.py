@@ -78,7 +78,7 @@ class GeneratePanel(Panel):
         if not self.template.value:
             return self.model.tokenize(self.prompt.value)
         system = [{"role": "system", "content": self.system.value}] if self.system.value else []
-        return self.model.chat_ids([*system, {"role": "user", "content": self.prompt.value}])
+        return self.model.chat_prompt([*system, {"role": "user", "content": self.prompt.value}]).ids
 
     def generate(self):
         """Answer the prompt; what the button does."""

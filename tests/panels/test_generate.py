@@ -29,7 +29,7 @@ def test_the_answer_is_that_of_the_model(panel, model):
 def test_the_template_and_the_system_prompt_are_used(panel, model):
     panel.template.value, panel.system.value = True, "Be brief."
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "the and in"}]
-    assert panel.prompt_ids() == model.chat_ids(messages)
+    assert panel.prompt_ids() == model.chat_prompt(messages).ids
     panel.template.value = False
     assert panel.prompt_ids() == model.tokenize("the and in")
     assert panel.system.disabled
