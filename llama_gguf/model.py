@@ -11,13 +11,14 @@ from .errors import ModelError
 from .forward import trace
 from .gguf import GGUFFile
 from .graph import Graph, Weights
+from .trace.watching import Watching
 from .weights import PRODUCTS, WeightStore
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 THREADS = 1024  # more than any machine has
 
 
-class Model(Chats):
+class Model(Chats, Watching):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
@@ -217,17 +218,6 @@ class Model(Chats):
         with self._lock:
             self._embedder = self._embedder or Embedder(self)
             return self._embedder.embed(text_or_ids, pooling, normalize)
-
-    def trace(self, text_or_ids, names=()):
-        """Watch and edit the values of one pass; see trace.Trace.
-
-        Compare traces with traces: nothing is fused here, so a packed model's 8-bit roundings fall differently than
-        in `logits`. With `exact=True` both agree to float32 rounding.
-        """
-        from .trace import Trace
-
-        self._need_weights()
-        return Trace(self, self.ids(text_or_ids), names)
 
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
