@@ -12,10 +12,16 @@ import importlib
 PANELS = {
     "generate": "GeneratePanel",
     "sampler": "SamplerPanel",
+    "tokenizer": "TokenizerPanel",
+    "tensors": "TensorsPanel",
+    "layers": "LayersPanel",
+    "compare": "ComparePanel",
 }
 """What `open` opens; the class is in the module of that name. ipywidgets is imported with it, not before."""
 
-__all__ = ["PANELS", "GeneratePanel", "SamplerPanel", "open"]
+__all__ = [
+    "PANELS", "ComparePanel", "GeneratePanel", "LayersPanel", "SamplerPanel", "TensorsPanel", "TokenizerPanel", "open",
+]  
 
 
 def open(model, kind="generate", *args, **options):

@@ -34,7 +34,7 @@ class Panel(W.VBox):
     _lock = None
 
     def __init__(self, model, *args, **options):
-        self.model, self.job, self._lock = model, None, threading.RLock()
+        self.model, self.job, self._next, self._lock = model, None, None, threading.RLock()
         self.actions, self.stops = [], []
         self.head = parts.html("head", parts.STYLE + self._title())
         self.status = parts.html("status")
@@ -95,11 +95,18 @@ class Panel(W.VBox):
         else:
             widget.observe(safe, trait)
 
-    def run(self, work):
-        """Do `work(job)` on a thread of its own; False where the panel is busy or closed."""
+    def run(self, work, latest=False):
+        """Do `work(job)` on a thread of its own; False where the panel is busy or closed.
+
+        latest: what runs is stopped for it, as one choice in a list takes the place of another.
+        """
         with self._lock:
             if self.state == "closed":
                 return False
+            if self.job is not None and latest:
+                self._next = work
+                self.job.cancel()
+                return True
             if self.job is not None:
                 self.say("Still at work: stop it first, or wait.", "note")
                 return False
@@ -113,6 +120,7 @@ class Panel(W.VBox):
         """Tell the job that runs to stop; it does so at its next step."""
         with self._lock:
             if self.job is not None:
+                self._next = None
                 self.job.cancel()
                 self.say("stopping …")
 
@@ -134,16 +142,19 @@ class Panel(W.VBox):
 
     def _ended(self, end, error):
         with self._lock:
-            closed = self.state == "closed"
-            self.job = None
-            if not closed:
-                self._busy(False)
-                parts.show(self.progress, False)
-                if end == "error":
-                    self.fail(error)
-                elif told := self.summary("interrupted" if isinstance(error, KeyboardInterrupt) else end):
-                    self.say(told)
-                self.state = end
+            self.job, work, self._next = None, self._next, None
+            if self.state == "closed":
+                return
+            parts.show(self.progress, False)
+            if work and end == "stopped":
+                self.run(work)
+                return
+            self._busy(False)
+            if end == "error":
+                self.fail(error)
+            elif told := self.summary("interrupted" if isinstance(error, KeyboardInterrupt) else end):
+                self.say(told)
+            self.state = end
 
     def summary(self, end):
         """What to say of a job that was "done", "stopped" or "interrupted"; None: leave what stands there."""

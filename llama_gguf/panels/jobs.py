@@ -5,14 +5,12 @@ import threading
 import time
 import weakref
 
+from llama_gguf.errors import Cancelled
+
 RATE = 20
 """Messages of one job to the browser, per second and widget."""
 
 RUNNING = weakref.WeakSet()
-
-
-class Cancelled(Exception):
-    """Raised inside a job that was told to stop."""
 
 
 class Job:
@@ -41,7 +39,7 @@ class Job:
     def check(self):
         """Raise Cancelled if somebody wants this job to stop."""
         if self.cancelled:
-            raise Cancelled
+            raise Cancelled("stopped")
 
     def show(self, widget, **traits):
         """Set traits of a widget, now or, where the last time is less than 1/RATE seconds ago, with a later call."""
