@@ -214,7 +214,7 @@ class Model(Chats, Watching):
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
 
-        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, reuse, top_logprobs.
         """
         with self.main.lock:
             return generation.collect(self.stream(text_or_ids, **options))
