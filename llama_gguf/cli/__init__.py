@@ -22,6 +22,7 @@ COMMANDS = {
     "download": "download",
     "models": "models",
     "types": "types",
+    "convert": "convert",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 

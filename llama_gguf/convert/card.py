@@ -173,12 +173,8 @@ def size_label(total, shared, of_one_expert, experts):
 
 def rounded(n):
     """At least two digits and the letter of a power of thousand."""
-    for factor, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
-        if n > factor:
-            scaled = n / factor
-            break
-    else:
-        scaled, letter = n / 1e3, "K"
+    factor, letter = next((pair for pair in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if n > pair[0]), (1e3, "K"))
+    scaled = n / factor
     places = max(2 - len(str(round(scaled)).lstrip("0")), 0)
     return f"{scaled:.{places}f}{letter}"
 
@@ -191,8 +187,8 @@ def parameters(shapes):
         for n in shape:
             size *= n
         total += size
-        if "_exps." in name and len(shape) >= (2 if ".bias" in name else 3):
-            experts = shape[-2 if ".bias" in name else -3]
+        if "_exps." in name and len(shape) > 2:
+            experts = shape[-3]
             of_one, counted, tensors = of_one + size // experts, counted + experts, tensors + 1
         else:
             shared += size

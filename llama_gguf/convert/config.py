@@ -13,9 +13,9 @@ PARTIAL = ("partial_rotary_factor", "rope_pct", "rope_percent", "rotary_pct")
 class Config:
     """Hyperparameters by the names of config.json, where `null` counts as absent.
 
-    `text`: the part about the language model, with the outer keys below it. `classes`: candidates for the model's class,
-    the inner one first. `defaults`: what the config class takes, values or functions of the Config. `tokenizer` and
-    `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, as GGUF counts.
+    `text`: the part about the language model, with the outer keys below it. `classes`: candidates for the model's
+    class, the inner one first. `defaults`: what the config class takes, values or functions of the Config. `tokenizer`
+    and `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, as a number.
     `vocabulary`: the kind that was read, `tokens`: the Vocabulary.
     """
 

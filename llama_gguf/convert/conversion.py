@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..gguf import GGUFWriter, Typed
-from . import card, rules, sources, tokens, writing
+from . import card, checking, rules, sources, tokens, writing
 from .config import Config
 from .family import choose
 from .folder import Folder
@@ -18,15 +18,15 @@ MODES = {"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mo
 
 
 class Conversion:
-    """A conversion that is planned, but not written: `Conversion(folder, type="auto", pre=None, name=None)`.
+    """A conversion that is planned, but not written.
 
     `metadata` and `tensors` are what the file will have, `notes` what its reader should know (parts left out, numbers
-    that do not fit). `type` is F32, F16, BF16, Q8_0 or any other type of quantize/rows.py for the matrices; "auto" keeps
-    BF16 and makes all else F16. `pre` names the pre-tokenizer, `name` the model. Raises ModelError or FormatError for
-    what cannot be converted, before anything is written.
+    that do not fit). `type` is F32, F16, BF16, Q8_0 or any other type of quantize/rows.py for the matrices; "auto"
+    keeps BF16 and makes all else F16. `pre` names the pre-tokenizer, `name` the model; `check` that llama-gguf could run
+    the file. Raises ModelError or FormatError for what cannot be converted, before anything is written.
     """
 
-    def __init__(self, folder, type="auto", pre=None, name=None):
+    def __init__(self, folder, type="auto", pre=None, name=None, check=True):
         self.folder = Folder(folder)
         self.config = _config(self.folder)
         self.family = choose(self.config)
@@ -34,8 +34,11 @@ class Conversion:
         self.sources = self._sources()
         self.vocabulary = self._vocabulary(pre)
         self.tensors = self._tensors()
-        self.type = writing.automatic(self.tensors) if type == "auto" else type
+        self.type = writing.automatic(self.tensors) if type == "auto" else writing.checked(type)
         self.metadata = self._metadata(name, pre)
+        if check:
+            kinds = {p.name: writing.kind_of(p, self.type) for p in self.tensors}
+            checking.check(self.metadata, {p.name: checking.Shape(p, kinds[p.name]) for p in self.tensors}, self.folder)
 
     @property
     def notes(self):
@@ -44,6 +47,20 @@ class Conversion:
     @property
     def arch(self):
         return self.family.arch
+
+    def summary(self):
+        """What the file is or would be, ready for JSON."""
+        return {
+            "architecture": self.arch, "name": self.metadata["general.name"].value, "type": self.type,
+            "tensors": len(self.tensors), "parameters": self.parameters[0],
+            "tokenizer": self.vocabulary.model, "pre_tokenizer": self.vocabulary.pre,
+            "tokens": len(self.vocabulary.texts), "size_bytes": self._writer("", writing.Writer(self.type)).size,
+            "notes": self.notes,
+        }
+
+    def _writer(self, path, writer, force=False):
+        return GGUFWriter(path, self.metadata, [writer.entry(p) for p in self.tensors], force=force,
+                          inputs=[s.path for s in self.sources.values()])
 
     def write(self, path, force=False, progress=None):
         """Write the file and return its path; `progress(done, total)` is called with counts of numbers.
@@ -62,9 +79,7 @@ class Conversion:
                 progress(done, total)
 
         writer = writing.Writer(self.type, advance)
-        out = GGUFWriter(path, self.metadata, [writer.entry(p) for p in self.tensors], force=force,
-                         inputs=[s.path for s in self.sources.values()])
-        out.write()
+        self._writer(path, writer, force).write()
         for tensor in writer.overflows:
             self.folder.note(f"{tensor} has numbers beyond 65504, which F16 cannot hold; use BF16 or F32")
         return path
@@ -163,12 +178,12 @@ class Made:
         pass
 
 
-def convert(folder, out, type="auto", *, pre=None, name=None, force=False, progress=None):
+def convert(folder, out, type="auto", *, pre=None, name=None, check=True, force=False, progress=None):
     """Convert a model folder to the GGUF file `out`; returns the Conversion, whose `path` is the file.
 
     Options as of Conversion and its `write`.
     """
-    conversion = Conversion(folder, type, pre, name)
+    conversion = Conversion(folder, type, pre, name, check)
     conversion.path = conversion.write(out, force, progress)
     return conversion
 

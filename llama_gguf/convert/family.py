@@ -17,9 +17,9 @@ class Family:
     nothing. `vocabulary`: kinds of vocabulary to look for, the first that the folder has is taken. `tokens`: keys of
     the vocabulary where its own files say nothing, `tokens_anyway`: whatever they say. `extra`: a function of the
     Config that makes tensors which no folder has, {name: float32 array}. `ignored`: starts of names of no use.
-    `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function of
-    a tensor's name and the Config that gives the name which the table knows. `model_type`, `root` (what names start
-    with) and `export` (more keys of config.json) are for the way back.
+    `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function
+    of a tensor's name and the Config that gives the name which the table knows, None for what is left out.
+    `model_type`, `root` (what names start with) and `export` (more keys of config.json) are for the way back.
     """
 
     arch: str

@@ -70,10 +70,10 @@ def gating(c):
 
 BLOCKS = {
     ".block_count": lambda c: c.layers,
-    ".context_length":
-        "max_position_embeddings n_ctx n_positions max_length max_sequence_length model_max_length seq_length max_seq_len",
+    ".context_length": "max_position_embeddings n_ctx n_positions max_length max_sequence_length model_max_length",
     ".embedding_length": lambda c: c.width,
-    ".feed_forward_length": "prefix_dense_intermediate_size dense_intermediate_size intermediate_size n_inner hidden_dim",
+    ".feed_forward_length":
+        "prefix_dense_intermediate_size dense_intermediate_size intermediate_size n_inner hidden_dim",
 }
 HEADS = {
     ".attention.head_count": "num_attention_heads n_head n_heads",

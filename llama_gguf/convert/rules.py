@@ -61,7 +61,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Cut:
-    """How a tensor falls into parts: `split(x, *arguments)` gives them, `join(parts, *arguments)` puts them together."""
+    """How a tensor falls into parts: `split(x, *arguments)` gives them, `join(parts, *arguments)` makes one of them."""
 
     split: object
     join: object

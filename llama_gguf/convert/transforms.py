@@ -1,8 +1,8 @@
 """What happens to a tensor between the two formats, by name, with its inverse.
 
 `neighbours("heads")` in a family's table stands for a step whose argument is looked up in the model's Config when a
-conversion is planned: an attribute, a key of config.json, or a function of the Config. Steps move rows and columns about, whatever the
-numbers mean, unless `values` is set: those see float32 and return it.
+conversion is planned: an attribute, a key of config.json, or a function of the Config. Steps move rows and columns
+about, whatever the numbers mean, unless `values` is set: those see float32 and return it.
 """
 
 from dataclasses import dataclass, replace
@@ -106,6 +106,12 @@ def squeezed(x):
 @step(lambda x: x.reshape(-1), reshapes=True)
 def column(x):
     return x.reshape(-1, 1)
+
+
+@step(lambda x: x.reshape(1, -1), reshapes=True)
+def flat(x):
+    """A row of a matrix that has one only."""
+    return x.reshape(-1)
 
 
 @step(lambda x, groups: x.reshape(-1), reshapes=True)

@@ -4,6 +4,7 @@ A piece is some rows, so that beside the mapped folder there is never more in me
 order, and a few megabytes.
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..errors import ModelError
 from ..gguf import TYPES
 from . import dtypes
 
+PLAIN = ("F32", "F16", "BF16")
 PIECE = 1 << 22
 """Numbers that are converted at a time."""
 ALWAYS_F32 = ("ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
@@ -39,6 +41,23 @@ def type_of(name, shape, wanted):
     return wanted if shape[-1] % TYPES[wanted].block == 0 else "F16"
 
 
+def kind_of(planned, wanted):
+    """The type of a planned tensor."""
+    return "MXFP4" if planned.dtype == "MXFP4" else type_of(planned.name, planned.shape, wanted)
+
+
+def checked(wanted):
+    """The name of a type that can be written; ModelError for others."""
+    known = list(PLAIN)
+    with contextlib.suppress(ImportError):
+        from ..quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS
+
+        known += [name for name in QUANTIZERS if name not in NEEDS_IMPORTANCE and name not in known]
+    if str(wanted).upper() not in known:
+        raise ModelError(f"{wanted!r} is not a type that can be written; there are auto, {', '.join(known)}")
+    return str(wanted).upper()
+
+
 class Writer:
     """Hands out the bytes of planned tensors; `done` is called with a number of bytes read after each piece.
 
@@ -53,7 +72,7 @@ class Writer:
         if planned.dtype == "MXFP4":
             shape = (*planned.shape[:-1], planned.shape[-1] // 17 * 32)
             return planned.name, "MXFP4", shape, lambda: self._raw(planned)
-        kind = type_of(planned.name, planned.shape, self.wanted)
+        kind = kind_of(planned, self.wanted)
         return planned.name, kind, planned.shape, lambda: self._pieces(planned, kind)
 
     def _raw(self, planned):
@@ -72,7 +91,7 @@ class Writer:
             self._finish(source)
 
     def _encoded(self, name, rows, dtype, kind):
-        if kind not in ("F32", "F16", "BF16"):
+        if kind not in PLAIN:
             from ..quantize.rows import quantize_rows
 
             return quantize_rows(np.ascontiguousarray(dtypes.to_float32(rows, dtype)), kind)

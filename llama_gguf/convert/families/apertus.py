@@ -1,5 +1,6 @@
 """Apertus: the four numbers of each layer's xIELU are tensors there, metadata here."""
 
+from ...gguf import Typed
 from ..family import Family
 from ..keys import COMMON, VOCABULARY, WHOLE_HEAD
 from .llama import SHARED
@@ -20,7 +21,7 @@ def xielu(sources, c):
         layers = [sources.get(f"model.layers.{i}.mlp.act_fn.{name}") for i in range(c.layers)]
         if None in layers:
             raise c.error(f"layer {layers.index(None)} lacks mlp.act_fn.{name}")
-        found[f"xielu.{name}"] = [float(x.float32().reshape(-1)[0]) for x in layers]
+        found[f"xielu.{name}"] = Typed([float(x.float32().reshape(-1)[0]) for x in layers], "f32")
     return found
 
 

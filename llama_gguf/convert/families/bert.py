@@ -65,8 +65,8 @@ def skipped_positions(c):
 
 def labels(c):
     """Names of the scores, but for the pair that transformers makes up."""
-    names = c.get("id2label", default={})
-    return None if not names or "LABEL_0" in names.values() else [v for _, v in sorted(names.items())]
+    names = [label for _, label in sorted(c.get("id2label", default={}).items(), key=lambda pair: int(pair[0]))]
+    return None if len(names) == 2 and names[0] == "LABEL_0" else names or None
 
 
 LOOKS_BOTH_WAYS = {
@@ -94,8 +94,7 @@ MODERN_KEYS = COMMON | NO_SCALING | VOCABULARY | LOOKS_BOTH_WAYS | {
 POOLER = ("pooler", "cls")
 DEFAULTS = dict(layer_norm_eps=1e-12, max_position_embeddings=512, type_vocab_size=2)
 MODERN_DEFAULTS = dict(norm_eps=1e-5, max_position_embeddings=8192, local_attention=128, hidden_activation="gelu",
-                       global_rope_theta=160000.0, local_rope_theta=10000.0, classifier_pooling="cls",
-                       global_attn_every_n_layers=3)
+                       global_rope_theta=160000.0, local_rope_theta=10000.0, classifier_pooling="cls")
 
 FAMILIES = (
     Family("bert", "BertModel BertForMaskedLM BertForSequenceClassification CamembertModel", BERT, KEYS,

@@ -1,19 +1,19 @@
 """DeepSeek MoE, V2, V3 (and R1), Kimi: from V2 on attention is latent.
 
-GGUF holds the latent attention absorbed: the matrix behind the latent in two, for keys and values, the first transposed,
-so that a query meets latents themselves; its keys and values are then as wide as the latent, for one head.
+GGUF holds the latent attention absorbed: the matrix behind the latent in two, for keys and values, the first
+transposed, so that a query meets latents themselves; keys and values are then as wide as the latent, for one head.
 """
-
-from ..family import Family
-from ..keys import COMMON, NO_SCALING, VOCABULARY, WHOLE_HEAD
-from ..rules import Cut, Split, To
-from .parts import EXPERTS, MLP, NORMS, PLAIN, SCORE_BIAS, SHARED_EXPERTS, TOKENS, TURNED, as_heads, head_dim
 
 import numpy as np
 
+from ..family import Family
+from ..keys import COMMON, NO_SCALING, VOCABULARY, WHOLE_HEAD
+from ..rules import Cut, Split
+from .parts import EXPERTS, MLP, NORMS, SCORE_BIAS, SHARED_EXPERTS, TOKENS, TURNED
+
 
 def split(x, heads, key_dim):
-    """(heads * (key_dim + value_dim), latent) to keys (heads, latent, key_dim) and values (heads, value_dim, latent)."""
+    """(heads * (key_dim + n), latent) to keys (heads, latent, key_dim) and values (heads, n, latent)."""
     both = x.reshape(heads, -1, x.shape[-1])
     return [both[:, :key_dim].swapaxes(1, 2), both[:, key_dim:]]
 
@@ -78,19 +78,19 @@ def unless_tied(name, c):
     """A head that is said to be the embeddings is left out, like the predictors behind the last layer."""
     parts = name.removeprefix("model.").split(".")
     behind = len(parts) > 1 and parts[0] == "layers" and parts[1].isdecimal() and int(parts[1]) >= c.layers
-    return None if behind or parts[0] == "lm_head" and c.get("tie_word_embeddings") else name
+    return None if behind or (parts[0] == "lm_head" and c.get("tie_word_embeddings")) else name
 
 
 FAMILIES = (
     Family("deepseek", "DeepseekForCausalLM", TURNED | EXPERTS | SHARED_EXPERTS, KEYS1, model_type="deepseek",
            vocabulary="sentencepiece bpe"),
     Family("deepseek2", "DeepseekV2ForCausalLM", LATENT, KEYS2, model_type="deepseek_v2", renamed=unless_tied,
-           vocabulary="bpe tiktoken",
+           vocabulary="bpe",
            defaults=DEFAULTS | dict(q_lora_rank=None, max_position_embeddings=2048, routed_scaling_factor=1.0,
                                     norm_topk_prob=False, first_k_dense_replace=0)),
     Family("deepseek2", "DeepseekV3ForCausalLM KimiVLForConditionalGeneration KimiK25ForConditionalGeneration "
            "YoutuForCausalLM YoutuVLForConditionalGeneration", LATENT, KEYS2, model_type="deepseek_v3",
-           renamed=unless_tied, vocabulary="bpe tiktoken",
+           renamed=unless_tied, vocabulary="bpe",
            defaults=DEFAULTS | dict(max_position_embeddings=4096, routed_scaling_factor=2.5, norm_topk_prob=True,
                                     n_group=8, topk_group=4, first_k_dense_replace=3)),
 )

@@ -2,7 +2,8 @@
 
 from ..family import Family
 from ..keys import COMMON
-from ..rules import Split, row_halves, rows
+from ..rules import Split, To, row_halves, rows
+from ..transforms import flat
 from .parts import EXPERTS, PLAIN, SHARED_EXPERTS
 
 DENSE = PLAIN | {
@@ -10,7 +11,7 @@ DENSE = PLAIN | {
     "layers.#.mlp.up_gate_proj": Split("ffn_gate ffn_up", row_halves),
 }
 MIXTURE = DENSE | EXPERTS | SHARED_EXPERTS | {
-    "layers.#.mlp.moe_statics.e_score_correction_bias": "exp_probs_b.bias",
+    "layers.#.mlp.moe_statics.e_score_correction_bias": To("exp_probs_b.bias", flat),
 }
 MOE_KEYS = COMMON | {
     ".expert_count": "moe_num_experts",

@@ -5,6 +5,7 @@ from ..keys import Fixed
 from ..rules import To
 from ..transforms import by_kind
 
+
 def groups(c):
     return c.get("num_kv_heads", "n_head_kv", default=1)
 

@@ -7,7 +7,6 @@ from ..keys import ROPE, VOCABULARY
 from ..rules import To
 from ..transforms import Step, grouped, scaled
 from .mamba import KEYS2, MIXER2
-from .parts import ATTENTION, MLP, NORMS
 
 
 def one(name, i=None):
@@ -34,11 +33,12 @@ by_block = Step(_by_block, _undo_block, values=True)
 IN = by_block(one("ssm_in_multiplier"), lambda c: tuple(c.get("ssm_multipliers", default=[1.0] * 5)), "mamba_d_ssm",
               lambda c: c.need("mamba_n_groups") * c.need("mamba_d_state"))
 MIXER = {name.replace("mixer", "mamba"): rule for name, rule in MIXER2.items() if "mixer" in name}
-TENSORS = MIXER | NORMS | {
+TENSORS = MIXER | {
+    "layers.#.input_layernorm": "attn_norm",
     "embed_tokens": To("token_embd", scaled(one("embedding_multiplier"))),
     "final_layernorm": "output_norm",
     "lm_head": To("output", scaled(one("lm_head_multiplier"))),
-    "layers.#.pre_ff_layernorm": "ffn_norm",
+    "layers.#.pre_ff_layernorm.weight": "ffn_norm",  # files in circulation have no suffix here
     "layers.#.self_attn.q_proj": To("attn_q", scaled(one("attention_in_multiplier"))),
     "layers.#.self_attn.k_proj": To("attn_k", scaled(key_factor), scaled(one("attention_in_multiplier"))),
     "layers.#.self_attn.v_proj": To("attn_v", scaled(one("attention_in_multiplier"))),

@@ -76,7 +76,8 @@ DEFAULTS = dict(rope_theta=10000.0, rms_norm_eps=1e-6, max_position_embeddings=2
                 embedding_multiplier=1.0, logits_scaling=1.0, residual_multiplier=1.0, attention_multiplier=1.0)
 DENSE = Family("granite", "GraniteForCausalLM", TURNED, KEYS, defaults=DEFAULTS, **SHARED)
 MOE = Family("granitemoe", "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM", TURNED | MIXTURE, KEYS,
-             defaults=DEFAULTS | dict(num_local_experts=8, num_experts_per_tok=2), **SHARED | {"model_type": "granitemoe"})
+             defaults=DEFAULTS | dict(num_local_experts=8, num_experts_per_tok=2),
+             **SHARED | {"model_type": "granitemoe"})
 
 
 def which(c):

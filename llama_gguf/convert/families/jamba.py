@@ -2,8 +2,6 @@
 
 from ..family import Family
 from ..keys import BLOCKS, EXPERTS
-from ..rules import To
-from ..transforms import minus_exp, squeezed
 from .mamba import MIXER1
 from .parts import ATTENTION
 

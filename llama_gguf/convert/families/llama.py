@@ -26,11 +26,8 @@ ANYWAY = {
     "tokenizer.ggml.add_space_prefix": add_space,
     "tokenizer.ggml.add_bos_token": lambda c: False if c.get("vocab_size") == 49152 else None,
 }
-SHARED = dict(keys=KEYS, vocabulary="sentencepiece llama bpe", tokens={"tokenizer.ggml.eot_token_id": code_llama_end}, tokens_anyway=ANYWAY,
-              extra=llama3_factors)
-
-
-
+SHARED = dict(keys=KEYS, vocabulary="sentencepiece llama bpe", tokens_anyway=ANYWAY, extra=llama3_factors,
+              tokens={"tokenizer.ggml.eot_token_id": code_llama_end})
 
 FAMILIES = (
     Family("llama", "LlamaForCausalLM LLaMAForCausalLM LlamaModel VLlama3ForCausalLM LlavaForConditionalGeneration "

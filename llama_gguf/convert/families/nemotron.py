@@ -1,7 +1,7 @@
 """Nemotron: layer norms by 1 + weight, a plain MLP, rope of a part of each head."""
 
 from ..family import Family
-from ..keys import COMMON, VOCABULARY, Fixed
+from ..keys import COMMON, VOCABULARY
 from .parts import ATTENTION, MLP, NORMS, TOKENS, as_heads, head_dim, shifted
 
 

@@ -1,12 +1,14 @@
 """Nemotron H, dense and with experts: each layer is one of Mamba 2, attention or a feed-forward network."""
 
 from ..family import Family
-from ..keys import COMMON, VOCABULARY
+from ..keys import COMMON, EXPERTS, VOCABULARY
+from ..rules import To
+from ..transforms import neighbours
 from .mamba import MIXER2
 
 BODY = MIXER2 | {
-    "layers.#.mixer.q_proj": "attn_q",
-    "layers.#.mixer.k_proj": "attn_k",
+    "layers.#.mixer.q_proj": To("attn_q", neighbours("heads")),  # nothing turns here; so llama.cpp's files have them
+    "layers.#.mixer.k_proj": To("attn_k", neighbours("kv_heads")),
     "layers.#.mixer.v_proj": "attn_v",
     "layers.#.mixer.o_proj": "attn_output",
     "layers.#.mixer.up_proj": "ffn_up",
@@ -51,8 +53,6 @@ KEYS = COMMON | VOCABULARY | {
     ".attention.head_count_kv": only("attention", lambda c: c.kv_heads),
     ".attention.key_length": "head_dim attention_head_dim",
     ".attention.value_length": "head_dim attention_head_dim",
-    ".attention.layer_norm_rms_epsilon": "rms_norm_eps layer_norm_epsilon norm_eps",
-    ".attention.layer_norm_epsilon": "layer_norm_epsilon",
     ".feed_forward_length": only("mlp", lambda c: c.need("intermediate_size")),
     ".ssm.conv_kernel": "conv_kernel mamba_d_conv",
     ".ssm.state_size": "ssm_state_size state_size",
@@ -80,7 +80,7 @@ SHARED = dict(model_type="nemotron_h", root="backbone.", ignored=("mtp",))
 def which(c):
     if "num_experts_per_tok" in c.text and "moe" in kinds(c):
         return Family("nemotron_h_moe", "", MIXTURE, MOE_KEYS, **SHARED)
-    return Family("nemotron_h", "", BODY, KEYS, **SHARED)
+    return Family("nemotron_h", "", BODY, KEYS | dict.fromkeys(EXPERTS), **SHARED)
 
 
 CHOICES = {"NemotronHForCausalLM": which}

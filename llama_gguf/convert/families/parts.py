@@ -88,14 +88,13 @@ def llama3_factors(c, **defaults):
     r = {**LLAMA3, **defaults, **c.main_rope}
     base, dim = r.get("rope_theta", 10000.0), c.head_dim
     context, low, high = (r[k] for k in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor"))
-    exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
-    frequencies = np.float32(1) / np.power(np.float32(base), exponents)
-    wavelengths = np.float32(2 * math.pi) / frequencies
-    smooth = (np.float32(context) / wavelengths - np.float32(low)) / np.float32(high - low)
-    between = np.float32(1) / ((1 - smooth) / np.float32(r["factor"]) + smooth)
-    factors = np.where(wavelengths < context / high, np.float32(1), between)
-    factors = np.where(wavelengths > context / low, np.float32(r["factor"]), factors)
-    return {"rope_freqs.weight": factors.astype(np.float32)}
+    one, factor = np.float32(1), np.float32(r["factor"])  # single precision, dividing by reciprocals, as torch does it
+    frequencies = one / np.power(np.float64(base), np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)).astype("f4")
+    wavelengths = one / frequencies * np.float32(2 * math.pi)
+    smooth = (one / wavelengths * np.float32(context) - np.float32(low)) / np.float32(high - low)
+    factors = one / ((one - smooth) / factor + smooth)
+    factors[wavelengths < context / high], factors[wavelengths > context / low] = one, factor
+    return {"rope_freqs.weight": factors}
 
 
 def long_factors(c):

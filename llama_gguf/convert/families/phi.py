@@ -4,7 +4,7 @@ import math
 
 from ..family import Family
 from ..keys import BLOCKS, HEADS
-from .parts import ATTENTION, NORMS, PLAIN, TOKENS, as_heads, long_factors
+from .parts import ATTENTION, NORMS, TOKENS, as_heads, long_factors
 
 PHI2 = ATTENTION | {
     "embed_tokens": "token_embd",
@@ -40,7 +40,9 @@ def attention_factor(c):
     scale = c.get("max_position_embeddings") / original(c)
     if scale <= 1:
         return 1.0
-    return 0.1 * math.log(scale) + 1 if c.rope_type == "yarn" else math.sqrt(1 + math.log(scale) / math.log(original(c)))
+    if c.rope_type == "yarn":
+        return 0.1 * math.log(scale) + 1
+    return math.sqrt(1 + math.log(scale) / math.log(original(c)))
 
 
 KEYS2 = BLOCKS | {

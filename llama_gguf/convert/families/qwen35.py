@@ -4,8 +4,8 @@ Values outnumber keys there. transformers keeps the value heads of one key toget
 so that a repeated key meets its own. Norms are stored without their 1, but for the one inside linear attention.
 """
 
-from ..family import Family
 from ...gguf import Typed
+from ..family import Family
 from ..keys import COMMON
 from ..rules import To
 from ..transforms import minus_exp, squeezed, tiled, tiled_behind, tiled_columns
@@ -35,7 +35,8 @@ LINEAR = {
     "layers.#.linear_attn.norm": "ssm_norm",
     "layers.#.linear_attn.out_proj": To("ssm_out", tiled_columns(*BY_HEAD)),
 }
-TENSORS = {k: v for k, v in (TOKENS | ATTENTION | MLP | NEXT_TOKENS).items() if k not in NORMS} | LINEAR | shifted(NORMS)
+BODY = {k: v for k, v in (TOKENS | ATTENTION | MLP | NEXT_TOKENS).items() if k not in NORMS}
+TENSORS = BODY | LINEAR | shifted(NORMS)
 
 
 def blocks(c):

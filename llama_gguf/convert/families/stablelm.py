@@ -21,7 +21,7 @@ KEYS = {
 
 FAMILIES = (
     Family("stablelm", "StableLmForCausalLM StableLMEpochForCausalLM LlavaStableLMEpochForCausalLM", TENSORS, KEYS,
-           model_type="stablelm", vocabulary="bpe tiktoken",
+           model_type="stablelm",
            defaults=dict(max_position_embeddings=4096, num_key_value_heads=32, use_parallel_residual=False,
                          partial_rotary_factor=0.25, layer_norm_eps=1e-5)),
 )

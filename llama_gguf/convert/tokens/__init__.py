@@ -13,6 +13,7 @@ class Vocabulary:
     """`texts` and `types` of all tokens; `scores` or `merges` where the kind has them; `keys`: what else is known.
 
     `model` is `tokenizer.ggml.model`, `pre` the name of the pre-tokenizer, None where it is still to be recognized.
+    `adds_space` before a text, where a SentencePiece model says so. `unused` names rows without a token.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Vocabulary:
     merges: list | None = None
     keys: dict = field(default_factory=dict)
     adds_space: bool | None = None
+    unused: str = "[PAD{}]"
 
     def id(self, text):
         """The id of a token, or None."""
@@ -31,7 +33,7 @@ class Vocabulary:
     def pad(self, n):
         """As many tokens as the model has rows: unused ones behind."""
         short = range(len(self.texts), n)
-        self.texts += [f"[PAD{i}]" for i in short]
+        self.texts += [self.unused.format(i) for i in short]
         self.types += [UNUSED] * len(short)
         if self.scores is not None:
             self.scores += [-10000.0] * len(short)

@@ -1,7 +1,7 @@
 """Which tokens begin and end a text: `bos_token_id` and its like, from four files that may disagree.
 
-The order of trust is llama.cpp's: the tokens that tokenizer_config.json names, looked up in tokenizer.json; then the ids
-of config.json. What is put before and after a text follows the post-processor, else tokenizer_config.json.
+The order of trust is llama.cpp's: the tokens that tokenizer_config.json names, looked up in tokenizer.json; then the
+ids of config.json. What is put before and after a text follows the post-processor, else tokenizer_config.json.
 """
 
 from .added import ROLES, content

@@ -20,4 +20,4 @@ def read(folder, config, pre):
     texts, types = from_ids({i: text for text, i in vocabulary.items()}, added_tokens(folder, vocabulary))
     texts = [text if kind == CONTROL else text[2:] if text.startswith("##") else "▁" + text
              for text, kind in zip(texts, types, strict=True)]
-    return Vocabulary("bert", pre or UNCASED, texts, types)
+    return Vocabulary("bert", pre or UNCASED, texts, types, unused="▁[PAD{}]")
