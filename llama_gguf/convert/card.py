@@ -7,6 +7,7 @@ finetune. The rules are those of gguf-py/gguf/metadata.py, b11434.
 import re
 
 from ..gguf import Typed
+from .keys import FLOATS
 
 VERSION = re.compile(r"(v|iter)?\d+([.]\d+)*", re.IGNORECASE)
 TYPE = re.compile(r"i?q\d(_\w)*|b?fp?(16|32)", re.IGNORECASE)
@@ -53,8 +54,10 @@ def metadata(folder, config, parameters, name=None):
 
 
 def _plain(key, value):
-    if isinstance(value, bool | int | float):
-        return value if key.startswith("general.sampling") else str(value)
+    if isinstance(value, Typed):
+        return value
+    if key.startswith("general.sampling."):
+        return Typed(value, "i32") if type(value) is int and key not in FLOATS else value
     return str(value)
 
 

@@ -58,8 +58,13 @@ def is_bamba(c):
     return "BambaForCausalLM" in c.classes
 
 
+def turns(c):
+    """Whether positions turn: next to state spaces they need not."""
+    return is_bamba(c) or all(has_attention(c))
+
+
 HYBRID_KEYS = KEYS | {
-    ".context_length": lambda c: c.get("max_position_embeddings") if is_bamba(c) else 1 << 20,
+    ".context_length": lambda c: c.get("max_position_embeddings") if turns(c) else 1 << 20,
     ".attention.head_count_kv": lambda c: [c.kv_heads if here else 0 for here in has_attention(c)],
     ".ssm.conv_kernel": "mamba_d_conv",
     ".ssm.state_size": "mamba_d_state",
@@ -67,7 +72,7 @@ HYBRID_KEYS = KEYS | {
     ".ssm.inner_size": lambda c: c.need("mamba_n_heads") * c.need("mamba_d_head"),
     ".ssm.time_step_rank": "mamba_n_heads",
     ".rope.dimension_count": lambda c: c.get("attn_rotary_emb") or c.width // c.heads,
-    ".rope.scaling.finetuned": is_bamba,
+    ".rope.scaling.finetuned": turns,
 }
 SHARED = dict(vocabulary="sentencepiece llama bpe", model_type="granite", tokens_anyway={
     "tokenizer.ggml.add_space_prefix": lambda c: c.tokenizer.get("add_prefix_space"),
@@ -85,7 +90,7 @@ def which(c):
     mlp = MIXTURE if c.get("num_local_experts") else DENSE_MLP
     if all(has_attention(c)):
         arch = "granitemoe" if c.get("num_experts_per_tok") else "granite"
-        return Family(arch, "", TURNED | mlp, KEYS | {".rope.scaling.finetuned": True}, defaults=DEFAULTS, **SHARED)
+        return Family(arch, "", TURNED | mlp, HYBRID_KEYS, defaults=DEFAULTS, **SHARED)
     return Family("granitehybrid", "", TURNED | MIXER | (BAMBA_MLP if is_bamba(c) else mlp), HYBRID_KEYS,
                   defaults={} if is_bamba(c) else DEFAULTS, **SHARED | {"vocabulary": "sentencepiece bpe"})
 
