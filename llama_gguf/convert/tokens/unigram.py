@@ -34,7 +34,8 @@ def _from_json(folder, model):
     normalizer = folder.dict("tokenizer.json").get("normalizer") or {}
     steps = normalizer.get("normalizers", [normalizer])
     charsmap = next((b64decode(s["precompiled_charsmap"]) for s in steps if s.get("precompiled_charsmap")), b"")
-    return _vocabulary(texts, types, scores, charsmap, add_space=True, strip=True)
+    strip = folder.dict("tokenizer_config.json").get("clean_up_tokenization_spaces")
+    return _vocabulary(texts, types, scores, charsmap, add_space=True, strip=True if strip is None else strip)
 
 
 def _from_pieces(path, config):
