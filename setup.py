@@ -114,7 +114,7 @@ class BuildEngine(build_ext):
     def set_flags(self, ext, flags):
         """False if `ext` is for an instruction set that this compiler does not know."""
         ext.extra_compile_args, ext.extra_link_args = flags, self.link_flags
-        name = ext.name.rpartition(".")[2]
+        name = ext.name.rpartition(".")[2].removeprefix("quantize_")
         if name not in ISAS:
             return True
         gnuc, msvc, program = ISAS[name]
@@ -141,6 +141,7 @@ class BuildEngine(build_ext):
 
 
 sources = {name: f"pyx/{name}.pyx" for name in BASELINE} | {n: f"pyx/isa/{n}.pyx" for n in ISAS}
+sources |= {f"quantize_{n}": f"pyx/isa/quantize_{n}.pyx" for n in ISAS}
 sources = {name: source for name, source in sources.items() if os.path.exists(source)}
 modules = [Extension(f"llama_gguf.engine.{name}", [source]) for name, source in sources.items()]
 shared = Extension(SHARED, [SHARED.replace(".", "/") + ".c"])
