@@ -120,7 +120,7 @@ class Pass:
 
     def _need_turn(self):
         if self.session.at is not self:
-            raise ModelError("this pass is over, a later one has begun; name what you want of it when you make the trace")
+            raise ModelError("this pass is over, a later one has begun; what is to be kept of it, names=... says")
 
     def _make_room_for_logits(self):
         if self._out is None:
