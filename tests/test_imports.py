@@ -17,7 +17,7 @@ CYTHON = sorted([*ROOT.glob("pyx/**/*.p[yx]*"), *ROOT.glob("llama_gguf/engine/*.
 
 # A module imports from its own row and the rows above it; from `engine` anyone may.
 LAYERS = (
-    "errors",
+    "errors pictures",
     "gguf",
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
