@@ -7,6 +7,7 @@ from functools import cached_property
 from . import cache, generation, hparams, memory, models
 from .engine import default_threads
 from .errors import ModelError
+from .evaluate import Evaluation
 from .forward import trace
 from .gguf import GGUFFile
 from .graph import Graph, Weights
@@ -17,7 +18,7 @@ IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.
 THREADS = 1024  # more than any machine has
 
 
-class Model(Watching):
+class Model(Watching, Evaluation):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
@@ -279,6 +280,11 @@ class Model(Watching):
 
     def __repr__(self):
         return f"<Model {self.metadata.arch} {str(self.path)!r}: {len(self.tensors)} tensors, {self.file.size:,} bytes>"
+
+    def _repr_html_(self):
+        from .shown import model_html
+
+        return model_html(self)
 
 
 def whole(name, value, lo, hi):

@@ -22,10 +22,11 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sampling generation trace lens embedding",
+    "memory session sampling generation trace lens embedding shown",
     "catalogue pypi hub",
+    "quantize evaluate",
     "model",
-    "quantize convert evaluate checks testing",
+    "convert checks testing",
     "panels",
     "cli __main__",
 )

@@ -117,7 +117,7 @@ class Divergence:
     def _repr_html_(self):
         kls, so_far = np.log10(np.maximum(self.kls, 1e-9)), {"mean KL so far": self.running}
         return together(
-            markup(f"<b>KL {self.kl:.5f} ± {self.kl_error:.5f}</b>, the same likeliest token {100 * self.same_top:.1f}%"),
+            markup(f"<b>KL {self.kl:.5f} ± {self.kl_error:.5f}</b>, same likeliest token {100 * self.same_top:.1f}%"),
             histogram(kls, title="KL of each token, as a power of ten"),
             lines(so_far, np.arange(1, self.chunks + 1), x_label="window") if self.chunks > 2 else "",
             table(self.rows(), ("statistic", "value ± one standard error")),
