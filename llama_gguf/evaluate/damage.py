@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
+from ..lens.head import Head
 from ..pictures import coloured_tokens, heat_map, lines, markup, table, together
 from ..trace import Trace
 from .divergence import check_same_words
 from .rows import divergence, log_probs
 from .scores import pieces
+from .windows import ROWS_BYTES
 
 PARTS = "attn_out", "resid_mid", "ffn_out", "resid_post"
 """Values of a layer that are compared, in the order of the pass; not every family has all."""
@@ -157,18 +159,13 @@ def compare(base, other):
 
 def through_head(models, residuals, lens):
     """(KL (layers, tokens), likeliest tokens (2, tokens)) of what the heads make of residuals, a few rows at a time."""
-    from .windows import ROWS_BYTES
-
     layers, n = len(residuals[0]), len(residuals[0][0])
     few = max(1, min(64, ROWS_BYTES // (4 * models[0].n_vocab)))
-    heads = [m.session(n_ctx=max(few, n), layers=range(m.h.layers, m.h.layers)) for m in models]
+    heads = [Head(m) for m in models]
     kls, tops = np.full((layers, n), np.nan), np.zeros((2, n), np.int64)
     for layer in range(layers) if lens else [layers - 1]:
         for at in range(0, n, few):
-            made = []
-            for head, some in zip(heads, residuals, strict=True):
-                head.reset()
-                made.append(head.forward(some[layer][at : at + few], every=True))
+            made = [head.logits(some[layer][at : at + few]) for head, some in zip(heads, residuals, strict=True)]
             kls[layer, at : at + few] = [divergence(log_probs(p), log_probs(q)) for p, q in zip(*made, strict=True)]
             if layer == layers - 1:
                 tops[:, at : at + few] = [rows.argmax(axis=1) for rows in made]

@@ -201,8 +201,8 @@ def test_results_show_themselves(models):
 
 
 def test_surprises_of_smollm2_are_llama_cpps(smollm2):
-    """llama.cpp's logits on four windows of 16 tokens, and on all 64; it ran the file's weights turned into F32, so that
-    it was exact: of quantized ones it rounds activations to 8 bits, and single surprises change by up to 0.6.
+    """llama.cpp's logits on four windows of 16 tokens, and on all 64; it ran the file's weights turned into F32, and so
+    was exact: of quantized ones it rounds activations to 8 bits, and single surprises change by up to 0.6.
     """
     data = Path(__file__).parents[1] / "data"
     golden, ids = np.load(data / "smollm2_surprise.npz"), np.load(data / "smollm2_llama_cpp.npz")["tokens"].tolist()
