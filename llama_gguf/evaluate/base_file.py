@@ -127,6 +127,4 @@ def add(gathered, base, row, target):
     base = base.astype(np.float64)
     seen = base > FLOOR
     kl = float(np.exp(base[seen]) @ (base[seen] - own[seen]))
-    values = kl, -own[target], -base[target], base.argmax() == own.argmax()
-    for column, value in zip(gathered.columns, values, strict=True):
-        column.append(value)
+    gathered.append(kl, -own[target], -base[target], base.argmax() == own.argmax())
