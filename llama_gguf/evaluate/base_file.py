@@ -126,5 +126,5 @@ def add(gathered, base, row, target):
     own = row.astype(np.float64) - log_sum(row)
     base = base.astype(np.float64)
     seen = base > FLOOR
-    kl = float(np.exp(base[seen]) @ (base[seen] - own[seen]))
+    kl = float((np.exp(base[seen]) * (base[seen] - own[seen])).sum())
     gathered.append(kl, -own[target], -base[target], base.argmax() == own.argmax())

@@ -31,7 +31,8 @@ def divergence(base, other):
     weights = np.exp(base - most).astype(np.float64)
     total = weights.sum()
     sum_base, sum_other = float(most) + float(np.log(total)), log_sum(other)
-    return max(0.0, float(weights @ differences / total) - sum_base + sum_other), sum_base, sum_other
+    differences *= weights  # and no product of vectors: BLAS would wake all its threads for each
+    return max(0.0, float(differences.sum() / total) - sum_base + sum_other), sum_base, sum_other
 
 
 def mean_and_error(x):
