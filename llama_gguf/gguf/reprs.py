@@ -59,15 +59,15 @@ def types_table(tensors):
     return table(rows, ("type", "tensors", "weights", "bytes", "share"))
 
 
-def tensor_html(tensor):
-    """Facts, the shape of the values, and how large its channels are."""
+def tensor_html(tensor, stats=None):
+    """Facts, the shape of the values, and how large its channels are. stats: if they are known."""
     facts = [
         ("type", f"{tensor.type}: {tensor.type.holds}"),
         ("shape", shape(tensor.shape)),
         ("bytes", f"{tensor.n_bytes:,} ({tensor.type.bits_per_weight:.4g} bits per weight)"),
         ("file", f"{tensor.path}, from byte {tensor.offset:,}"),
     ]
-    return together(headed(tensor.name), table(facts), stats_html(tensor.stats(most=SAMPLE), titled=False))
+    return together(headed(tensor.name), table(facts), stats_html(stats or tensor.stats(most=SAMPLE), titled=False))
 
 
 def stats_html(stats, titled=True):
