@@ -53,8 +53,8 @@ print(small.generate(prompt, max_tokens=24).text)
 # %%
 text = (
     "Water freezes at zero degrees Celsius and boils at one hundred degrees. Ice is less dense than liquid water, "
-    "which is why it floats. When sugar is stirred into hot tea, the crystals break apart and the molecules spread through "
-    "the whole cup. The same thing happens more slowly in cold water, because its molecules have less energy."
+    "which is why it floats. When sugar is stirred into hot tea, the crystals break apart and the molecules spread "
+    "through the whole cup. The same thing happens more slowly in cold water, because its molecules have less energy."
 )
 base.score(text)
 
