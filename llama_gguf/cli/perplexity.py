@@ -29,7 +29,7 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     """Show the perplexity of MODEL on a text.
 
     As llama-perplexity counts it: windows that do not overlap, of each the second half is scored. Besides the models
-    this takes 32 MB of logits at a time and the cache of one window. A file of --save-base has 2 bytes for each scored
+    this takes 64 MB of logits at a time and the cache of one window. A file of --save-base has 2 bytes for each scored
     token and token of the vocabulary: 25 MB for each window of 512 with 49152 tokens, 134 MB with 262144.
 
     \b

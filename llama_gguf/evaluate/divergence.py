@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import histogram, lines, markup, table, together
-from .rows import divergence, mean_and_error
+from .rows import kl_of_logits, mean_and_error
 from .windows import Windows, rows_of, session_for
 
 QUANTILES = 0.999, 0.99, 0.95, 0.9, 0.5, 0.1, 0.05, 0.01, 0.001
@@ -133,7 +133,7 @@ class Gathered:
 
     def add(self, base, other, target):
         """A row of logits of the base and of the model, and the text's token."""
-        kl, sum_base, sum_other = divergence(base, other)
+        kl, sum_base, sum_other = kl_of_logits(base, other)
         self.append(kl, sum_other - other[target], sum_base - base[target], base.argmax() == other.argmax())
 
     def append(self, *row):

@@ -22,7 +22,7 @@ def log_probs(row):
     return row
 
 
-def divergence(base, other):
+def kl_of_logits(base, other):
     """(KL, log_sum(base), log_sum(other)) of two rows of logits, in nats: what is lost by taking `other` for `base`.
 
     The mean of the differences less that of the sums' logarithms, so that no probability is rounded twice.

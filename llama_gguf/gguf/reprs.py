@@ -72,7 +72,7 @@ def tensor_html(tensor, stats=None):
         ("file", f"{tensor.path}, from byte {tensor.offset:,}"),
     ]
     if tensor.is_remote and stats is None:
-        return together(headed(tensor.name), table(facts), "Its values are elsewhere; .stats() and .numpy() fetch them.")
+        return together(headed(tensor.name), table(facts), "Its values are elsewhere; .stats() or .numpy() fetch them.")
     told = stats_html(stats or tensor.stats(most=SAMPLE), titled=False)
     return together(headed(tensor.name), table(facts), told, "" if tensor.is_remote else values_html(tensor))
 
