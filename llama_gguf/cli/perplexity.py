@@ -80,6 +80,7 @@ def _tell(model, result, as_json):
         emit_json(_finite({"model": str(model.path)} | result.to_dict()))
     else:
         click.echo(str(result))
+        note(f"{result.tokens} tokens scored in {result.chunks} windows of {result.n_ctx}, {result.seconds:.1f} s")
 
 
 def _finite(told):

@@ -41,6 +41,11 @@ class Divergence:
         return np.exp(-self.surprises) - np.exp(-self.base_surprises)
 
     @property
+    def tokens(self):
+        """How many were scored."""
+        return len(self.kls)
+
+    @property
     def kl(self):
         return float(self.kls.mean())
 
