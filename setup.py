@@ -14,7 +14,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-BASELINE = ("bpe", "cpu", "match", "merge", "panels", "plan", "probe", "quants", "sampler", "texts", "unigram", "walk")
+BASELINE = ("bpe", "cpu", "match", "merge", "panels", "plan", "probe", "quants", "sampler")
+BASELINE += ("summary", "texts", "unigram", "walk")
 X86, NEON = "#include <immintrin.h>\n", "#include <arm_neon.h>\n"
 AVX2 = "-mavx2 -mfma -mf16c -mbmi2"
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512"
@@ -114,7 +115,7 @@ class BuildEngine(build_ext):
     def set_flags(self, ext, flags):
         """False if `ext` is for an instruction set that this compiler does not know."""
         ext.extra_compile_args, ext.extra_link_args = flags, self.link_flags
-        name = ext.name.rpartition(".")[2]
+        name = ext.name.rpartition(".")[2].removeprefix("quantize_")
         if name not in ISAS:
             return True
         gnuc, msvc, program = ISAS[name]
@@ -141,6 +142,7 @@ class BuildEngine(build_ext):
 
 
 sources = {name: f"pyx/{name}.pyx" for name in BASELINE} | {n: f"pyx/isa/{n}.pyx" for n in ISAS}
+sources |= {f"quantize_{n}": f"pyx/isa/quantize_{n}.pyx" for n in ISAS}
 sources = {name: source for name, source in sources.items() if os.path.exists(source)}
 modules = [Extension(f"llama_gguf.engine.{name}", [source]) for name, source in sources.items()]
 shared = Extension(SHARED, [SHARED.replace(".", "/") + ".c"])

@@ -98,6 +98,17 @@ class Session:
                 raise ModelError(f"layers with windows or states cannot go back to {n}; the sequence is empty now")
             self.forward(before, seq)
 
+    def keep(self, ids, seq=0):
+        """Keep of a sequence what `ids` begin with, their last token not counted; how many positions that is.
+
+        None are left where windows or states have gone past them.
+        """
+        with self.lock:
+            here = self.tokens[seq]
+            most = min(len(here), len(ids) - 1)
+            same = next((i for i in range(most) if here[i] != ids[i]), most)
+            return self.roll_back(seq, same)
+
     def roll_back(self, seq, n):
         """Keep the first n positions, or none where that cannot be; how many."""
         kept = self.cache.truncate(seq, n)

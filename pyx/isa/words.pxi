@@ -42,6 +42,8 @@ cdef extern from * nogil:
     float vf_sum(vf)
     float vf_top(vf)
     vf vf_round(vf)
+    # step where a > limit, else 0
+    vf vf_above(vf a, vf limit, vf step)
     vf vf_load_half(const void*)
     void vf_store_half(void*, vf)
     vf vf_load_bf16(const void*)

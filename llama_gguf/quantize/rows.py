@@ -1,0 +1,121 @@
+"""Rows of float32 into blocks of any GGUF type that can be written.
+
+The search for scales and codes is compiled, once for each instruction set (`pyx/isa/quantize_*.pxi`); it minimizes
+the sum of importance * (value - stored value)**2. Here arguments are checked and the work is cut into slabs, between
+which Ctrl-C is heard.
+"""
+
+import functools
+import importlib
+import time
+
+import numpy as np
+
+from llama_gguf import engine
+from llama_gguf.errors import FormatError, ModelError
+from llama_gguf.gguf.types import TYPES, TensorType
+
+QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
+              "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS",
+              "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0")
+"""Names of the types that can be written, beside F32."""
+
+NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
+"""Types so small that without importance nothing useful is left; pass ones to insist."""
+
+SLAB_SECONDS = 0.05
+LEAST = 2.0**-20
+"""Of the mean importance: no column counts less, so that a dead channel still gets the codes nearest to it."""
+
+
+def quantize_rows(values, type, weights=None, n_threads=None):
+    """uint8 (rows, row_bytes) from `values`, float32 (rows, columns), for the type named (or a TensorType).
+
+    `weights`, float32 (columns,), says how much an error in each column matters, as an importance matrix does;
+    None: all the same. The bytes do not depend on `n_threads` or on the instruction set. FormatError where columns
+    are not whole blocks, ModelError where a value is NaN or infinite, or importance is missing or no importance.
+    """
+    kind = writable(type)
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    if values.ndim != 2:
+        raise FormatError(f"rows of values are wanted, shape (rows, columns), not {values.shape}")
+    out = np.empty((len(values), row_bytes(kind, values.shape[1])), dtype=np.uint8)
+    weights = importance(weights, kind, values.shape[1])
+    n_threads = n_threads or engine.default_threads()
+    for rows in slabs(*values.shape):
+        refuse_unless_finite(values[rows], rows.start)
+        if kind.name == "F32":
+            out[rows] = values[rows].view(np.uint8)
+        else:
+            compiled().quantize(kind.id, values[rows], weights, out[rows], n_threads)
+    return out
+
+
+@functools.cache
+def compiled():
+    """The module of quantizers for the instruction set in use."""
+    isa = {"avxvnni": "avx2"}.get(engine.isa, engine.isa)
+    return importlib.import_module(f"llama_gguf.engine.quantize_{isa}")
+
+
+def writable(type):
+    """The TensorType of that name, if there is a quantizer for it."""
+    name = type.name if isinstance(type, TensorType) else str(type).upper()
+    if name not in TYPES:
+        raise FormatError(f"there is no tensor type {name}; types that can be written: {', '.join(QUANTIZERS)}")
+    if name != "F32" and name not in QUANTIZERS:
+        raise FormatError(f"{name} cannot be written; types that can: {', '.join(QUANTIZERS)}")
+    return TYPES[name]
+
+
+def row_bytes(kind, n_cols):
+    if n_cols % kind.block == 0:
+        return kind.row_bytes(n_cols)
+    fits = [name for name in QUANTIZERS if n_cols % TYPES[name].block == 0]
+    raise FormatError(
+        f"{kind} holds blocks of {kind.block} values, and rows of {n_cols} are not whole blocks; types that fit: "
+        + ", ".join(sorted(fits, key=lambda name: TYPES[name].bits_per_weight))
+    )
+
+
+def importance(weights, kind, n_cols):
+    """float32 (n_cols,), none of it zero and the mean one; ModelError where it is no importance."""
+    if weights is None:
+        if kind.name in NEEDS_IMPORTANCE:
+            raise ModelError(
+                f"{kind} needs an importance matrix: without one the model that comes out is of no use"
+                " (make one with `llama-gguf imatrix`, or pass weights of one to insist)"
+            )
+        return np.ones(n_cols, dtype=np.float32)
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != (n_cols,):
+        raise ModelError(f"importance is one number per column, shape ({n_cols},), not {weights.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if wrong.size:
+        raise ModelError(f"the importance of column {wrong[0]} is {weights[wrong[0]]}: it must be finite, not negative")
+    top = weights.max(initial=0.0)
+    if top == 0:
+        return np.ones(n_cols, dtype=np.float32)
+    weights = weights / top  # sums of huge or tiny ones stay in range
+    return np.maximum(weights / weights.mean(), LEAST).astype(np.float32)
+
+
+def slabs(n_rows, n_cols):
+    """Slices of rows that take about SLAB_SECONDS each."""
+    start, step = 0, max(1, (1 << 16) // max(1, n_cols))
+    while start < n_rows:
+        began = time.perf_counter()
+        yield slice(start, min(start + step, n_rows))
+        start += step
+        spent = time.perf_counter() - began
+        step = max(1, min(4 * step, int(step * SLAB_SECONDS / max(spent, 1e-6))))
+
+
+def refuse_unless_finite(values, first_row):
+    finite = np.isfinite(values)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise ModelError(
+            f"the value in row {first_row + row}, column {column} is {values[row, column]}: a model with such weights"
+            " answers nothing; mend the source"
+        )

@@ -1,0 +1,105 @@
+# Super-blocks: 256 values in groups, whose scales (and minimums) are themselves codes times one scale for all.
+#
+# First each group is fitted alone, then the scale of the scales, and then in turn: for that scale the code of every
+# group's scale, by the error that its values really have with it; for those codes the scale again, by least squares.
+
+cdef enum:
+    ROUNDS = 3
+
+cdef struct Grouped:     # what was found for a super-block
+    int groups
+    int size             # of a group
+    float unit           # what the values were divided by
+    uint16_t d           # half precision
+    uint16_t dmin
+    int8_t l[16]         # codes of scales
+    int8_t m[16]         # codes of minimums
+
+
+cdef struct Tried:       # the best of sixteen given scales
+    int place
+    float gain
+    float xq
+    float qq
+
+
+cdef Tried try_fixed(const float* x, const float* w, int n, const Codes* codes, const float* scales) noexcept nogil:
+    """The one of sixteen scales whose codes take most off the error: 2 s sum(w x q) - s s sum(w q q)."""
+    cdef float gains[CANDIDATES]
+    cdef float inverse[CANDIDATES]
+    cdef float sums_xq[CANDIDATES]
+    cdef float sums_qq[CANDIDATES]
+    cdef vf inv, q, wq, v, xq, qq
+    cdef Tried best = Tried(0, -INFINITY, 0, 0)
+    cdef int c, j
+    for c in range(CANDIDATES):
+        inverse[c] = inverse_of(scales[c])
+    for c in range(CANDIDATES // LANES):
+        inv, xq, qq = vf_load(inverse + c * LANES), vf_zero(), vf_zero()
+        for j in range(n):
+            v = vf_set1(x[j])
+            q = nearest_code(vf_mul(v, inv), codes)
+            wq = vf_mul(vf_set1(w[j]), q)
+            xq = vf_add(xq, vf_mul(wq, v))
+            qq = vf_add(qq, vf_mul(wq, q))
+        v = vf_load(scales + c * LANES)
+        vf_store(gains + c * LANES, vf_mul(v, vf_sub(vf_add(xq, xq), vf_mul(v, qq))))
+        vf_store(sums_xq + c * LANES, xq)
+        vf_store(sums_qq + c * LANES, qq)
+    for c in range(CANDIDATES):
+        if gains[c] > best.gain:
+            best = Tried(c, gains[c], sums_xq[c], sums_qq[c])
+    return best
+
+
+cdef float fit_codes(const float* x, const float* w, const Codes* codes, const Codes* scale_codes, const float* ideal,
+                     float d, Grouped* found, float* better) noexcept nogil:
+    """Codes of all groups' scales for one d; returns their gain, and `better` is the d that these codes want."""
+    cdef int low = <int>scale_codes.low, high = <int>scale_codes.high, g, c, code, first
+    cdef float scales[CANDIDATES]
+    cdef float top = 0, bottom = 0, total = 0
+    cdef Tried best
+    for g in range(found.groups):
+        code = whole(max(<float>-1000, min(<float>1000, ideal[g] / d)))
+        first = max(low, min(high - CANDIDATES + 1, code - CANDIDATES // 2))
+        for c in range(CANDIDATES):
+            scales[c] = d * <float>(first + c)
+        best = try_fixed(x + g * found.size, w + g * found.size, found.size, codes, scales)
+        code = first + best.place
+        found.l[g] = <int8_t>code
+        total += best.gain
+        top += <float>code * best.xq
+        bottom += <float>(code * code) * best.qq
+    better[0] = top / bottom if bottom > 0 else d
+    return total
+
+
+cdef void fit_super(const float* x, const float* w, int groups, const Codes* codes, const Codes* scale_codes,
+                    Grouped* found) noexcept nogil:
+    """Groups with a signed scale each."""
+    cdef float y[256]
+    cdef float ideal[16]
+    cdef float weight[16]
+    cdef Grouped now
+    cdef Scale1 one
+    cdef float d = 0, gain, most = 0
+    cdef int g, turn
+    memset(found, 0, sizeof(Grouped))
+    found.groups, found.size = groups, 256 // groups
+    found.unit = tame(x, 256, y)
+    if found.unit == 0:
+        return
+    for g in range(groups):
+        one = best_scale(y + g * found.size, w + g * found.size, found.size, codes)
+        ideal[g] = one.scale
+        weight[g] = one.gain / (one.scale * one.scale) if one.scale != 0 else 0
+    d = best_scale(ideal, weight, groups, scale_codes).scale
+    now = found[0]
+    for turn in range(ROUNDS):
+        now.d = to_half(d * found.unit)
+        if now.d == found.d or half_to_float(now.d) == 0:
+            break
+        gain = fit_codes(y, w, codes, scale_codes, ideal, half_to_float(now.d) / found.unit, &now, &d)
+        if gain > most:
+            most = gain
+            found[0] = now

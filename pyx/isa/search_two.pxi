@@ -1,0 +1,98 @@
+# The search for a scale and a minimum at once: value = scale * code + minimum, codes 0 ... high.
+
+cdef struct Sums:        # over the values of a group
+    float w
+    float x              # weighted, as all below
+    float lowest         # not weighted
+    float highest
+
+
+cdef inline Sums sums_of(const float* x, const float* w, int n) noexcept nogil:
+    cdef Sums s = Sums(0, 0, x[0], x[0])
+    cdef int j
+    for j in range(n):
+        s.w += w[j]
+        s.x += w[j] * x[j]
+        s.lowest = x[j] if x[j] < s.lowest else s.lowest
+        s.highest = x[j] if x[j] > s.highest else s.highest
+    return s
+
+
+cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* sums, float high, bint below,
+                           const float* inverse, const float* minimum, Scale2* best) noexcept nogil:
+    """As try_scales, for sixteen pairs: codes are nearest to (x - minimum) * inverse. `below`: minimums above zero,
+    which some types cannot store, are not allowed, and become zero."""
+    cdef float gains[CANDIDATES]
+    cdef float gains0[CANDIDATES]
+    cdef float scales[CANDIDATES]
+    cdef float scales0[CANDIDATES]
+    cdef float minima[CANDIDATES]
+    cdef float squares[CANDIDATES]
+    cdef vf zero = vf_zero(), top = vf_set1(high), sw = vf_set1(sums.w), sx = vf_set1(sums.x)
+    cdef vf inv, least, q, wq, v, xq, qq, sq, d, s, m
+    cdef int c, j
+    for c in range(CANDIDATES // LANES):
+        inv, least = vf_load(inverse + c * LANES), vf_load(minimum + c * LANES)
+        xq, qq, sq = zero, zero, zero
+        for j in range(n):
+            v = vf_set1(x[j])
+            q = vf_round(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
+            wq = vf_mul(vf_set1(w[j]), q)
+            xq = vf_add(xq, vf_mul(wq, v))
+            qq = vf_add(qq, vf_mul(wq, q))
+            sq = vf_add(sq, wq)
+        d = vf_max(vf_sub(vf_mul(sw, qq), vf_mul(sq, sq)), vf_set1(<float>1e-20))
+        s = vf_div(vf_sub(vf_mul(sw, xq), vf_mul(sx, sq)), d)
+        m = vf_div(vf_sub(vf_mul(qq, sx), vf_mul(sq, xq)), d)
+        vf_store(scales + c * LANES, s)
+        vf_store(minima + c * LANES, m)
+        vf_store(squares + c * LANES, qq)
+        vf_store(gains + c * LANES, vf_add(vf_mul(s, xq), vf_mul(m, sx)))
+        s = vf_div(xq, vf_max(qq, vf_set1(<float>1e-30)))
+        vf_store(scales0 + c * LANES, s)
+        vf_store(gains0 + c * LANES, vf_mul(s, xq))
+    for c in range(CANDIDATES):
+        if below and minima[c] > 0:
+            scales[c], minima[c], gains[c] = scales0[c], 0, gains0[c]
+        if gains[c] > best.gain and scales[c] > 0:
+            best.gain, best.scale, best.minimum, best.qq = gains[c], scales[c], minima[c], squares[c]
+
+
+cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes, bint below) noexcept nogil:
+    """The scale, not negative, and the minimum for n values of the order of one with importance w."""
+    cdef Sums sums = sums_of(x, w, n)
+    cdef float lowest = min(sums.lowest, 0) if below else sums.lowest
+    cdef float highest = sums.highest, width = highest - lowest, step, natural
+    cdef float inverse[CANDIDATES]
+    cdef float minimum[CANDIDATES]
+    cdef Scale2 best = Scale2(0, lowest, 0, 0)
+    cdef int c, turn
+    if below and sums.x < 0 or not below:
+        best.minimum = sums.x / sums.w
+        best.gain = best.minimum * sums.x
+    if width <= 0:
+        return best
+    natural = codes.high / width
+    step = (codes.to - codes.from_) / (CANDIDATES - 1) / codes.high
+    for turn in range(3):                       # both ends kept; the lower one cut; the upper one cut
+        spread(natural * (1 + codes.from_ / codes.high), natural * step, inverse)
+        for c in range(CANDIDATES):
+            minimum[c] = lowest
+            if turn:
+                minimum[c] = (lowest + highest - codes.high / inverse[c]) * <float>0.5
+            if turn == 2:
+                minimum[c] = highest - codes.high / inverse[c]
+        try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+    for turn in range(2):
+        if best.scale > 0:
+            around(&best, natural * step, inverse, minimum)
+            try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+    return best
+
+
+cdef inline void around(const Scale2* found, float step, float* inverse, float* minimum) noexcept nogil:
+    """Four scales times four minimums close to those found."""
+    cdef int c
+    for c in range(CANDIDATES):
+        inverse[c] = 1 / found.scale + step * (<float>(c & 3) - <float>1) / 2
+        minimum[c] = found.minimum + found.scale * (<float>(c >> 2) - <float>1) / 4
