@@ -26,7 +26,7 @@ LAYERS = (
     "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
     "quantize convert evaluate checks testing edit",
-    "panels",
+    "panels ipython",
     "cli __main__",
 )
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names.split()}

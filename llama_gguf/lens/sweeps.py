@@ -96,12 +96,14 @@ def sweep(model, ids, name, metric, change, columns, goal=None, heads=False):
     """
     effect = np.full((model.h.layers, len(columns)), np.nan)
     trace = model.trace(ids, f"blk.*.{name}")
+    trace.kept = ()  # watched, but not kept: a pause for each would cost more than the layers
+    trace.restart()
     before = float(metric(trace.logits))
     trace.restart()
     for layer in range(model.h.layers):
         if (value := f"blk.{layer}.{name}") not in trace.names:
             continue
-        found = trace[value]
+        trace[value]  # runs so far
         point, there = trace.point(), model.h.layer(layer).heads if heads else len(columns)
         for column in columns[:there]:
             trace.go_back(point)
