@@ -2,6 +2,8 @@
 
 import pytest
 from IPython.core import interactiveshell
+from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
 
 from llama_gguf import Model
 from llama_gguf.testing import tiny
@@ -52,8 +54,6 @@ def test_chat_cells_are_turns_of_one_conversation(shell, file):
 
 
 def test_errors_are_one_line(shell, tmp_path):
-    from IPython.core.error import UsageError
-
     with pytest.raises(UsageError, match="no_such"):
         shell.run_line_magic("gguf", str(tmp_path / "no_such.gguf"))
     with pytest.raises(UsageError):
@@ -82,7 +82,6 @@ def test_names_of_tensors_and_values_complete(shell, file):
         't["blocks.1.attn.hook_pa': "blocks.1.attn.hook_pattern",
         'c["blk.0.resid_p': "blk.0.resid_post",
     }.items():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(shell.Completer, "use_jedi", False)
-            found = shell.Completer.complete(line_buffer=text, cursor_pos=len(text))[1]
+        with provisionalcompleter():
+            found = [x.text for x in shell.Completer.completions(text, len(text))]
         assert any(want in x for x in found), (text, found)
