@@ -27,7 +27,7 @@ LAYERS = (
     "quantize evaluate",
     "model",
     "convert checks testing edit",
-    "panels",
+    "panels ipython",
     "cli __main__",
 )
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names.split()}
