@@ -22,6 +22,8 @@ COMMANDS = {
     "download": "download",
     "models": "models",
     "types": "types",
+    "quantize": "quantize",
+    "imatrix": "imatrix",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 

@@ -45,7 +45,10 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     for i in range(imatrix.n_chunks, len(pieces)):
         if cancel and cancel():
             raise Cancelled("collecting was cancelled")
-        run.chunk(pieces[i], imatrix)
+        piece = Imatrix(chunk_size=chunk)
+        run.chunk(pieces[i], piece)
+        for name, entry in piece.items():  # whole chunks only, however the work ends
+            imatrix.add(name, entry)
         imatrix.n_chunks = i + 1
         if progress:
             progress(i + 1, len(pieces), run.perplexity, imatrix)
