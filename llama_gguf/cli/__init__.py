@@ -26,6 +26,7 @@ COMMANDS = {
     "convert": "convert",
     "quantize": "quantize",
     "imatrix": "imatrix",
+    "check": "check",
     "split": "split",
     "merge": "merge",
     "set": "edit:set_value",

@@ -91,9 +91,9 @@ def typed(overrides):
 def write(path, out, recipe, matrix, as_json, **options):
     from llama_gguf.quantize import quantize_file
 
+    warn(path, recipe, matrix)
     with progress_bar("B") as bar:
         result = quantize_file(path, out, recipe, matrix, progress=bar, **options)
-    tell_fallbacks(result.plan)
     bits = round(result.plan.bits_per_weight, 4)
     if as_json:
         emit_json({"paths": result.paths, "type": recipe.type, "size_bytes": result.bytes_after,
@@ -103,11 +103,13 @@ def write(path, out, recipe, matrix, as_json, **options):
         click.echo("\n".join(map(str, result.paths)))
 
 
-def tell_fallbacks(plan):
-    odd = [t for t in plan.tensors if "whole blocks" in t.reason]
-    if odd:
-        more = f", and {len(odd) - 1} more like it" if len(odd) > 1 else ""
-        note(f"{odd[0].name} became {odd[0].target}: {odd[0].reason}{more}")
+def warn(path, recipe, matrix):
+    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
+    from llama_gguf.checks import compatibility_issues
+
+    for issue in compatibility_issues(path, recipe, matrix, weights=False):
+        if issue.severity == "warning":
+            note(f"Warning: {issue.summary} [{issue.id}]")
 
 
 def show_plan(path, recipe, matrix, requantize, as_json):
