@@ -9,5 +9,6 @@ tells the whole story.
 """
 
 from .conversion import Conversion, convert
+from .export import Export, export
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "Export", "convert", "export"]

@@ -39,16 +39,25 @@ class Family:
     export: dict = field(default_factory=dict)
 
 
+def _modules():
+    return [importlib.import_module(f"{families.__name__}.{item.name}") for item in
+            pkgutil.iter_modules(families.__path__)]
+
+
 @cache
 def registry():
     """Class name of transformers to Family, or to a function of the Config that gives one."""
     found = {}
-    for item in pkgutil.iter_modules(families.__path__):
-        module = importlib.import_module(f"{families.__name__}.{item.name}")
+    for module in _modules():
         for family in getattr(module, "FAMILIES", ()):
             found |= dict.fromkeys(family.classes.split(), family)
         found |= getattr(module, "CHOICES", {})
     return found
+
+
+def families_of(arch):
+    """The Families whose files are of this architecture, but for those that config.json chooses."""
+    return [family for module in _modules() for family in getattr(module, "FAMILIES", ()) if family.arch == arch]
 
 
 def choose(config):
