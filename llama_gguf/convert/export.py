@@ -1,12 +1,12 @@
 """A GGUF file to a folder for transformers: the inverse of a conversion, by the same tables."""
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -58,12 +58,14 @@ class Export:
         config = exported_config.config(metadata, self.file.tensors, self.family)
         self.config = Config(config, self.file.path)
         self.config.defaults = self.family.defaults
+        self.config.tokens = SimpleNamespace(texts=metadata.get("tokenizer.ggml.tokens", ()))
         self.tensors = self._planned()
         self.files = {"config.json": config} | exported.files(metadata) | exported_config.card(metadata)
+        self.files |= exported_config.pooling(metadata)
 
     def _family(self, metadata):
         """The family of this architecture whose table knows all tensors of the file."""
-        found = families_of(metadata.arch)
+        found = [family for family in families_of(metadata.arch) if family.export is not None]
         names = {exported_config.stem(name) for name in self.file.tensors} - set(exported_config.MADE)
         for family in found:
             ours = {exported_config.stem(output) for rule in family.tensors.values() if rule is not None
@@ -76,7 +78,8 @@ class Export:
     def _planned(self):
         left, out = dict(self.file.tensors), []
         layers = max((int(n.split(".")[1]) for n in left if n.startswith("blk.")), default=-1) + 1
-        for pattern, rule in self.family.tensors.items():
+        exact_first = sorted(self.family.tensors.items(), key=lambda item: not item[0].endswith(rules.ENDS))
+        for pattern, rule in exact_first:
             for layer in range(layers) if "#" in pattern else (None,):
                 for end in ("", *rules.ENDS):
                     out += self._from_rule(pattern, rule, layer, end, left)
@@ -184,6 +187,7 @@ def _shards(tensors, limit):
 
 
 def _write_text(path, value):
+    path.parent.mkdir(exist_ok=True)
     if isinstance(value, bytes):
         path.write_bytes(value)
     else:
@@ -199,10 +203,10 @@ def _replace(temp, folder):
         return
     for old in folder.glob("model*.safetensors*"):
         old.unlink()
-    for new in temp.iterdir():
-        os.replace(new, folder / new.name)
-    with contextlib.suppress(OSError):
-        temp.rmdir()
+    for new in [path for path in temp.rglob("*") if path.is_file()]:
+        (folder / new.relative_to(temp)).parent.mkdir(exist_ok=True)
+        os.replace(new, folder / new.relative_to(temp))
+    shutil.rmtree(temp, ignore_errors=True)
 
 
 def export(model, folder, type="auto", *, force=False, max_shard_bytes=5_000_000_000, progress=None):

@@ -19,7 +19,9 @@ NAMES = {  # where a table has a function, or tries a rarer name first
     ".vocab_size": "vocab_size", ".full_attention_interval": "full_attention_interval",
     ".expert_weights_norm": "norm_topk_prob", ".expert_shared_count": "n_shared_experts",
     ".expert_shared_feed_forward_length": "shared_intermediate_size",
-    ".leading_dense_block_count": "first_k_dense_replace",
+    ".leading_dense_block_count": "first_k_dense_replace", ".ssm.inner_size": "intermediate_size",
+    ".ssm.conv_kernel": "conv_kernel", ".ssm.state_size": "state_size", ".ssm.group_count": "n_groups",
+    ".ssm.time_step_rank": "time_step_rank",
 }
 SCALING = {".rope.scaling.type": "rope_type", ".rope.scaling.factor": "factor",
            ".rope.scaling.original_context_length": "original_max_position_embeddings",
@@ -45,13 +47,13 @@ def config(metadata, tensors, family):
     """config.json as a dict."""
     arch, keys = metadata.arch, family.keys
     stated = {key: plain(metadata[arch + key]) for key in keys if key.startswith(".") and arch + key in metadata}
-    found = {"architectures": family.classes.split()[:1], "model_type": family.model_type, **family.export}
+    found = {"architectures": family.classes.split()[:1], "model_type": family.model_type}
     for key, value in stated.items():
-        name = keys[key].split()[0] if isinstance(keys[key], str) else NAMES.get(key)
-        if key in NAMES and isinstance(keys[key], str) and NAMES[key] in keys[key].split():
-            name = NAMES[key]
+        names = keys[key].split() if isinstance(keys[key], str) else ()
+        name = NAMES.get(key) if callable(keys[key]) or NAMES.get(key) in names else names[0] if names else None
         if name and key not in SCALING:
             found[name] = value
+    found |= {name: value(stated) if callable(value) else value for name, value in family.export.items()}
     if arch + ".expert_gating_func" in metadata:
         found["scoring_func"] = {v: k for k, v in GATING.items()}.get(stated.get(".expert_gating_func"), "softmax")
     found |= _rope(stated, tensors, found)
@@ -80,6 +82,8 @@ def _rope(stated, tensors, config):
         found["original_max_position_embeddings"] = scaling.get("original_max_position_embeddings")
     elif scaling.get("rope_type", "none") != "none":
         found["rope_scaling"] = scaling
+    elif "original_max_position_embeddings" in scaling:
+        found["original_max_position_embeddings"] = scaling["original_max_position_embeddings"]
     return found
 
 
@@ -120,6 +124,18 @@ def card(metadata):
     sampling = {name: plain(metadata[f"general.sampling.{key}"]) for key, name in SAMPLING.items()
                 if f"general.sampling.{key}" in metadata}
     return files | ({"generation_config.json": sampling} if sampling else {})
+
+
+def pooling(metadata):
+    """The modules of sentence-transformers that say how embeddings are pooled."""
+    mode = {1: "pooling_mode_mean_tokens", 2: "pooling_mode_cls_token", 3: "pooling_mode_lasttoken"}.get(
+        metadata.get(metadata.arch + ".pooling_type"))
+    if mode is None:
+        return {}
+    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"))
+    modules = [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+               for i, (path, kind) in enumerate(kinds)]
+    return {"modules.json": modules, "1_Pooling/config.json": {mode: True}}
 
 
 def _entry(metadata, start):
