@@ -23,6 +23,7 @@ COMMANDS = {
     "models": "models",
     "types": "types",
     "convert": "convert",
+    "export": "export",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 

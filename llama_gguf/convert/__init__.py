@@ -10,5 +10,6 @@ tells the whole story.
 
 from .conversion import Conversion, convert
 from .export import Export, export
+from .shards import resplit
 
-__all__ = ["Conversion", "Export", "convert", "export"]
+__all__ = ["Conversion", "Export", "convert", "export", "resplit"]

@@ -1,21 +1,19 @@
 """A GGUF file to a folder for transformers: the inverse of a conversion, by the same tables."""
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-from ..errors import ModelError
-from ..gguf import GGUFFile
-from . import dtypes, exported_config, rules
+from ..errors import LlamaGGUFError, ModelError
+from ..gguf import GGUFFile, Metadata
+from . import dtypes, exported_config, rules, shards
 from .config import Config
+from .conversion import Conversion
 from .family import families_of
-from .safetensors import BITS, header_of
+from .safetensors import BITS
 from .tokens import exported
 
 OUTSIDE = ("lm_head", "embed_out", "output", "classifier", "score")
@@ -120,40 +118,14 @@ class Export:
         kind = parts[0].type.name if self.type == "auto" else self.type
         return Out(name, shape, TYPES.get(kind, "F32"), parts, undo)
 
-    def write(self, folder, force=False, max_shard_bytes=5_000_000_000, progress=None):
+    def write(self, folder, force=False, max_shard_bytes=shards.DEFAULT, progress=None):
         """Write the folder, whole or not at all; returns its path. `progress(done, total)` counts bytes."""
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise FileExistsError(17, "it is a file", str(folder))
-        if folder.exists() and any(folder.iterdir()) and not force:
-            raise FileExistsError(17, "it is not empty; --force (force=True) replaces what is in it", str(folder))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            self._write_weights(temp, max_shard_bytes, progress)
+        with shards.new_folder(folder, force) as temp:
+            shards.write(temp, self.tensors, max_shard_bytes, progress)
             for name, value in self.files.items():
-                _write_text(temp / name, value)
-            _replace(temp, folder)
-        except BaseException:
-            shutil.rmtree(temp, ignore_errors=True)
-            raise
-        return folder
-
-    def _write_weights(self, folder, max_shard_bytes, progress):
-        shards, total = _shards(self.tensors, max_shard_bytes), sum(o.n_bytes for o in self.tensors)
-        index, written = {}, 0
-        for i, shard in enumerate(shards, 1):
-            name = "model.safetensors" if len(shards) == 1 else f"model-{i:05}-of-{len(shards):05}.safetensors"
-            with open(folder / name, "xb") as file:
-                file.write(header_of([(o.name, o.dtype, o.shape) for o in shard]))
-                for out in shard:
-                    file.write(out.data())
-                    index[out.name], written = name, written + out.n_bytes
-                    if progress:
-                        progress(written, total)
-                os.fsync(file.fileno())
-        if len(shards) > 1:
-            self.files["model.safetensors.index.json"] = {"metadata": {"total_size": total}, "weight_map": index}
+                _write_file(temp / name, value)
+            self.notes += _lost(temp, self.file.metadata)
+        return Path(folder)
 
 
 class Slice:
@@ -175,41 +147,32 @@ def _undone(values, steps):
     return values
 
 
-def _shards(tensors, limit):
-    shards, size = [[]], 0
-    for out in tensors:
-        if shards[-1] and size + out.n_bytes > limit:
-            shards.append([])
-            size = 0
-        shards[-1].append(out)
-        size += out.n_bytes
-    return shards
-
-
-def _write_text(path, value):
+def _write_file(path, value):
     path.parent.mkdir(exist_ok=True)
     if isinstance(value, bytes):
         path.write_bytes(value)
     else:
-        path.write_text(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False) + "\n",
-                        "utf-8")
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        path.write_text(text, "utf-8")
 
 
-def _replace(temp, folder):
-    """The new folder in the place of the old one; files of other names stay, weights of before go."""
-    os.chmod(temp, 0o755)
-    if not folder.exists():
-        os.rename(temp, folder)
-        return
-    for old in folder.glob("model*.safetensors*"):
-        old.unlink()
-    for new in [path for path in temp.rglob("*") if path.is_file()]:
-        (folder / new.relative_to(temp)).parent.mkdir(exist_ok=True)
-        os.replace(new, folder / new.relative_to(temp))
-    shutil.rmtree(temp, ignore_errors=True)
+def _lost(folder, metadata):
+    """What the folder could not say: keys that a conversion of it would not have, or would have otherwise."""
+    try:
+        back = Metadata.of(Conversion(folder, "F32", name=metadata.get("general.name"), check=False).metadata)
+    except LlamaGGUFError as error:
+        return [f"the folder cannot be converted back: {error}"]
+    same = {"general.file_type", "general.quantization_version"}
+    lost = [key for key in metadata if key not in same and _value(back, key) != _value(metadata, key)]
+    return [f"the folder cannot hold {', '.join(lost)}"] if lost else []
 
 
-def export(model, folder, type="auto", *, force=False, max_shard_bytes=5_000_000_000, progress=None):
+def _value(metadata, key):
+    value = metadata.get(key)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def export(model, folder, type="auto", *, force=False, max_shard_bytes=shards.DEFAULT, progress=None):
     """Export a GGUF file to a folder for transformers; returns the Export, whose `path` is the folder."""
     planned = Export(model, type)
     planned.path = planned.write(folder, force, max_shard_bytes, progress)

@@ -53,6 +53,8 @@ def config(metadata, tensors, family):
         name = NAMES.get(key) if callable(keys[key]) or NAMES.get(key) in names else names[0] if names else None
         if name and key not in SCALING:
             found[name] = value
+    if ".nextn_predict_layers" in stated:
+        found["num_hidden_layers"] -= stated[".nextn_predict_layers"]
     found |= {name: value(stated) if callable(value) else value for name, value in family.export.items()}
     if arch + ".expert_gating_func" in metadata:
         found["scoring_func"] = {v: k for k, v in GATING.items()}.get(stated.get(".expert_gating_func"), "softmax")

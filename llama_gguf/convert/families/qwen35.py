@@ -74,7 +74,8 @@ KEYS = COMMON | {
     ".rope.dimension_count": lambda c: c.rope_dim(0.25),
     ".rope.dimension_sections": lambda c: Typed([*c.rope.get("mrope_section", (11, 11, 10)), 0, 0, 0][:4], "i32"),
 }
-EXPORT = dict(linear_value_head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"],
+EXPORT = dict(mtp_num_hidden_layers=lambda s: s.get(".nextn_predict_layers"),
+              linear_value_head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"],
               layer_types=lambda s: ["linear_attention" if here else "full_attention"
                                      for here in s.get(".attention.recurrent_layers", ())] or None)
 DEFAULTS = dict(rope_theta=10000.0, partial_rotary_factor=0.25, rms_norm_eps=1e-6, max_position_embeddings=32768,
