@@ -114,7 +114,8 @@ class Export:
         return ("" if outside else self.family.root) + pattern.replace("#", str(layer))
 
     def _out(self, name, parts, undo):
-        shape = undo([np.empty(part.shape, np.float32) for part in parts]).shape
+        with np.errstate(all="ignore"):  # of numbers that nobody set
+            shape = undo([np.empty(part.shape, np.float32) for part in parts]).shape
         kind = parts[0].type.name if self.type == "auto" else self.type
         return Out(name, shape, TYPES.get(kind, "F32"), parts, undo)
 

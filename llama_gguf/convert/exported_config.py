@@ -55,6 +55,8 @@ def config(metadata, tensors, family):
             found[name] = value
     if ".nextn_predict_layers" in stated:
         found["num_hidden_layers"] -= stated[".nextn_predict_layers"]
+    if "head_dim" in family.defaults and ".attention.key_length" not in stated:
+        found["head_dim"] = None  # or a conversion would state what follows from the width
     found |= {name: value(stated) if callable(value) else value for name, value in family.export.items()}
     if arch + ".expert_gating_func" in metadata:
         found["scoring_func"] = {v: k for k, v in GATING.items()}.get(stated.get(".expert_gating_func"), "softmax")
