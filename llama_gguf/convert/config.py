@@ -17,7 +17,7 @@ class Config:
 
     `text`: the part about the language model, with the outer keys below it. `classes`: candidates for the model's
     class, the inner one first. `defaults`: what the config class takes, values or functions of the Config. `tokenizer`
-    and `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, as a number.
+    and `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, a number.
     `vocabulary`: the kind that was read, `tokens`: the Vocabulary.
     """
 

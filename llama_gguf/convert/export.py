@@ -43,8 +43,8 @@ class Out:
 class Export:
     """An export that is planned: `Export(model, type="auto")`, then `write(folder)`.
 
-    `files` are the texts it will have by name, `tensors` its weights. "auto" keeps F32, F16 and BF16 and writes all else
-    dequantized in F32, without loss. ModelError where a folder could not be made; `notes` say what it cannot hold.
+    `files` are the texts it will have by name, `tensors` its weights. "auto" keeps F32, F16 and BF16 and writes all
+    else dequantized in F32, without loss. ModelError where a folder could not be made; `notes` say what it cannot hold.
     """
 
     def __init__(self, model, type="auto"):
@@ -83,7 +83,8 @@ class Export:
                     out += self._from_rule(pattern, rule, layer, end, left)
         left = [name for name in left if exported_config.stem(name) not in exported_config.MADE]
         if left:
-            raise ModelError(f"nothing in a folder stands for the tensor {left[0]}", path=self.file.path, tensor=left[0])
+            raise ModelError(f"nothing in a folder stands for the tensor {left[0]}", path=self.file.path,
+                             tensor=left[0])
         order = list(self.file.tensors)
         return sorted(out, key=lambda o: (order.index(o.parts[0].name), o.name))
 

@@ -23,11 +23,17 @@ NAMES = {  # where a table has a function, or tries a rarer name first
     ".ssm.conv_kernel": "conv_kernel", ".ssm.state_size": "state_size", ".ssm.group_count": "n_groups",
     ".ssm.time_step_rank": "time_step_rank",
 }
-SCALING = {".rope.scaling.type": "rope_type", ".rope.scaling.factor": "factor",
-           ".rope.scaling.original_context_length": "original_max_position_embeddings",
-           ".rope.scaling.yarn_ext_factor": "extrapolation_factor", ".rope.scaling.yarn_attn_factor": "attention_factor",
-           ".rope.scaling.yarn_beta_fast": "beta_fast", ".rope.scaling.yarn_beta_slow": "beta_slow",
-           ".rope.scaling.yarn_log_multiplier": "mscale_all_dim", ".attention.temperature_scale": "llama_4_scaling_beta"}
+SCALING = {
+    ".rope.scaling.type": "rope_type",
+    ".rope.scaling.factor": "factor",
+    ".rope.scaling.original_context_length": "original_max_position_embeddings",
+    ".rope.scaling.yarn_ext_factor": "extrapolation_factor",
+    ".rope.scaling.yarn_attn_factor": "attention_factor",
+    ".rope.scaling.yarn_beta_fast": "beta_fast",
+    ".rope.scaling.yarn_beta_slow": "beta_slow",
+    ".rope.scaling.yarn_log_multiplier": "mscale_all_dim",
+    ".attention.temperature_scale": "llama_4_scaling_beta",
+}
 
 
 def stem(name):
@@ -116,12 +122,11 @@ def card(metadata):
     """README.md with a card, and generation_config.json, where the metadata have what belongs there."""
     import yaml
 
-    front = {names.split()[0]: metadata[f"general.{key}"] for key, names in TEXTS.items() if f"general.{key}" in metadata}
-    for key, names in LISTS.items():
-        if f"general.{key}" in metadata:
-            front[names[0]] = list(metadata[f"general.{key}"])
+    stated = {key.removeprefix("general."): value for key, value in metadata.items() if key.startswith("general.")}
+    front = {names.split()[0]: stated[key] for key, names in TEXTS.items() if key in stated}
+    front |= {names[0]: list(stated[key]) for key, names in LISTS.items() if key in stated}
     for prefix, name in (("base_model", "base_model"), ("dataset", "datasets")):
-        entries = [_entry(metadata, f"general.{prefix}.{i}.") for i in range(metadata.get(f"general.{prefix}.count", 0))]
+        entries = [_entry(stated, f"{prefix}.{i}.") for i in range(stated.get(f"{prefix}.count", 0))]
         front |= {name: entries} if entries else {}
     text = f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n" if front else ""
     files = {"README.md": text + "\nWeights exported from a GGUF file by llama-gguf.\n"}
@@ -142,5 +147,5 @@ def pooling(metadata):
     return {"modules.json": modules, "1_Pooling/config.json": {mode: True}}
 
 
-def _entry(metadata, start):
-    return {key.removeprefix(start): metadata[key] for key in metadata if key.startswith(start)}
+def _entry(stated, start):
+    return {key.removeprefix(start): value for key, value in stated.items() if key.startswith(start)}

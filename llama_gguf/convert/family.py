@@ -19,8 +19,8 @@ class Family:
     Config that makes tensors which no folder has, {name: float32 array}. `ignored`: starts of names of no use.
     `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function
     of a tensor's name and the Config that gives the name which the table knows, None for what is left out.
-    `model_type`, `root` (what names start with) and `export` are for the way back: more keys of config.json, as values or
-    as functions of what the metadata state, {".key": value}; None where there is no way back.
+    `model_type`, `root` (what names start with) and `export` are for the way back: more keys of config.json, as values
+    or as functions of what the metadata state, {".key": value}; None where there is no way back.
     """
 
     arch: str

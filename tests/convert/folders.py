@@ -57,8 +57,10 @@ def llama(heads=4, kv_heads=4, layers=1, width=64, ff=96):
         found |= {at + f"self_attn.{p}_proj.weight": normal(10 + i, n * dim, width)
                   for p, n in (("q", heads), ("k", kv_heads), ("v", kv_heads))}
         found |= {at + "self_attn.o_proj.weight": normal(20 + i, width, heads * dim),
-                  at + "mlp.gate_proj.weight": normal(30 + i, ff, width), at + "mlp.up_proj.weight": normal(31, ff, width),
-                  at + "mlp.down_proj.weight": normal(32 + i, width, ff), at + "input_layernorm.weight": normal(33, width),
+                  at + "mlp.gate_proj.weight": normal(30 + i, ff, width),
+                  at + "mlp.up_proj.weight": normal(31 + i, ff, width),
+                  at + "mlp.down_proj.weight": normal(32 + i, width, ff),
+                  at + "input_layernorm.weight": normal(33, width),
                   at + "post_attention_layernorm.weight": normal(34, width)}
     return found | {"model.norm.weight": normal(2, width), "lm_head.weight": normal(3, len(WORDS), width)}
 

@@ -12,7 +12,8 @@ from llama_gguf.convert import convert, resplit
 from llama_gguf.convert.safetensors import header_of, open_file
 from llama_gguf.errors import FormatError, LlamaGGUFError, ModelError
 
-from .folders import LLAMA, folder, llama, safetensors as write
+from .folders import LLAMA, folder, llama
+from .folders import safetensors as write
 from .folders import tensors as values
 
 ONE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -44,7 +45,8 @@ def test_what_the_reference_library_refuses_is_refused(name, tmp_path):
 
 
 def test_names_that_come_twice_are_refused(tmp_path):
-    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}'
+    entry = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+    header = b"{" + entry % (0, 4) + b"," + entry % (4, 8) + b"}"
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
     with pytest.raises(FormatError, match="names a tensor twice: a"):
         open_file(tmp_path / "x")

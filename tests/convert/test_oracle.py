@@ -43,7 +43,7 @@ def test_a_file_of_llama_cpp_comes_back_as_it_was(name, tmp_path):
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_gives_the_file_of_llama_cpp(name, tmp_path):
-    """Bit by bit, but for the last bit of exp: torch's is one of two neighbours of the exact value, ours the nearest."""
+    """Bit by bit, but for exp: torch's result is one of the two neighbours of the exact value, ours the nearer one."""
     made = tmp_path / "made.gguf"
     convert(ORACLE / name / "hf", made, "F32")
     ours, theirs = tensors(made), tensors(ORACLE / name / "model.gguf")

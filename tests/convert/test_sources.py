@@ -74,7 +74,7 @@ def test_mxfp4_blocks_hold_the_same_numbers(tmp_path):
 @pytest.mark.parametrize("given", [{"quant_method": "gptq"}, {"quant_method": "awq"}, {"quant_method": "bitsandbytes"},
                                    {"quant_method": "compressed-tensors", "format": "pack-quantized"}])
 def test_other_quantizations_are_refused_with_advice(given, tmp_path):
-    with pytest.raises(ModelError, match="is quantized already .* BF16 or F16 weights"):
+    with pytest.raises(ModelError, match=r"is quantized already .* BF16 or F16 weights"):
         convert(folder(tmp_path / "m", LLAMA | {"quantization_config": given}, llama()), tmp_path / "m.gguf")
 
 

@@ -84,7 +84,8 @@ DEFAULTS = dict(rope_theta=10000.0, partial_rotary_factor=0.25, rms_norm_eps=1e-
 
 FAMILIES = (
     Family("qwen35", "Qwen3_5ForConditionalGeneration Qwen3_5ForCausalLM", TENSORS, KEYS, model_type="qwen3_5_text",
-           vocabulary="sentencepiece bpe", defaults=DEFAULTS | dict(num_key_value_heads=4), renamed=mtp_renamed, export=EXPORT),
+           vocabulary="sentencepiece bpe", defaults=DEFAULTS | dict(num_key_value_heads=4), renamed=mtp_renamed,
+           export=EXPORT),
     Family("qwen35moe", "Qwen3_5MoeForConditionalGeneration Qwen3_5MoeForCausalLM", TENSORS | EXPERTS | SHARED_EXPERT,
            KEYS, model_type="qwen3_5_moe_text", renamed=mtp_renamed, export=EXPORT,
            defaults=DEFAULTS | dict(num_key_value_heads=2, moe_intermediate_size=512, num_experts=256,

@@ -113,7 +113,8 @@ def _sentencepiece(metadata, texts, types):
 
 def _piece(text, score, kind):
     kind = kind if kind in (NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE) else NORMAL
-    return _field(1, text.encode("utf-8", "surrogateescape")) + b"\x15" + struct.pack("<f", score) + _varint_field(3, kind)
+    score = b"\x15" + struct.pack("<f", score)  # field 2, four bytes
+    return _field(1, text.encode("utf-8", "surrogateescape")) + score + _varint_field(3, kind)
 
 
 def _field(number, data):
