@@ -97,6 +97,16 @@ class KVCache(CacheShape):
         for seq in seqs:
             self._absorbed[seq] = self.lengths[seq]
 
+    def copy_states(self, seq):
+        """The states of a sequence, to go back to; None at its begin, where they are zero whatever stands in them."""
+        if not self.lengths[seq] or not self._states:
+            return None
+        return {key: array[seq].copy() for key, array in self._states.items()}
+
+    def paste_states(self, seq, states):
+        for key, array in (states or {}).items():
+            self._states[key][seq] = array
+
     def truncate(self, seq, n=0):
         """Forget all positions of a sequence from n on; how many are left.
 

@@ -5,17 +5,19 @@ import threading
 from functools import cached_property
 
 from . import cache, generation, hparams, memory, models, sizing
+from .chat import Chats
 from .engine import default_threads
 from .errors import ModelError
 from .forward import check_complete, trace
 from .gguf import GGUFFile
 from .graph import Graph, Weights
+from .trace.watching import Watching
 from .weights import PRODUCTS, WeightStore
 
 THREADS = 1024  # more than any machine has
 
 
-class Model:
+class Model(Chats, Watching):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
@@ -127,12 +129,6 @@ class Model:
 
         return Tokenizer.from_metadata(self.metadata)
 
-    @cached_property
-    def chat_template(self):
-        from .vocab.chat import ChatTemplate
-
-        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
-
     def tokenize(self, text, bos=True, special=True):
         """Token ids. bos: begin (and end) as the file says; special: texts of special tokens become those tokens."""
         return self.tokenizer.encode(text, bos=bos, special=special)
@@ -215,44 +211,21 @@ class Model:
             self._embedder = self._embedder or Embedder(self)
             return self._embedder.embed(text_or_ids, pooling, normalize)
 
-    def trace(self, text_or_ids, names=()):
-        """Watch and edit the values of one pass; see trace.Trace.
-
-        Compare traces with traces: nothing is fused here, so a packed model's 8-bit roundings fall differently than
-        in `logits`. With `exact=True` both agree to float32 rounding.
-        """
-        from .trace import Trace
-
-        self._need_weights()
-        return Trace(self, self.ids(text_or_ids), names)
-
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
 
-        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, reuse, top_logprobs.
         """
         with self.main.lock:
             return generation.collect(self.stream(text_or_ids, **options))
 
     def stream(self, text_or_ids, **options):
-        """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        """The same, chunk by chunk as it is made; closing the generator stops the engine.
+
+        reuse=True: what the last stream has read is not read again, as far as this prompt begins alike.
+        """
         self._need_decoder()
         return generation.stream(self, self.main, self.ids(text_or_ids), **options)
-
-    def chat(self, messages, **options):
-        """The answer to a conversation: a list of {"role", "content"}."""
-        with self.main.lock:
-            return generation.collect(self.stream_chat(messages, **options))
-
-    def stream_chat(self, messages, **options):
-        text = self.chat_template.render(messages)
-        bos = not text.startswith(self._bos_text())
-        return self.stream(self.tokenizer.encode(text, bos=bos, special=True), **options)
-
-    def _bos_text(self):
-        """Templates that write the begin token themselves do not get a second one."""
-        bos = self.tokenizer.bos
-        return "\0" if bos is None or not self.tokenizer.add_bos else self.tokenizer.piece(bos).decode()
 
     def bench_ops(self, n_prompt=0, n_decode=16):
         """Seconds of each record over n_decode tokens, or one prompt of n_prompt: [(name, kind, seconds)]."""

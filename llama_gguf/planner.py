@@ -188,7 +188,7 @@ class Planned:
         stride = row_floats(t.dst, t.width)
         return self.arena[start : start + rows * stride].reshape(rows, stride)[:, : t.width]
 
-    def __str__(self):
+    def __repr__(self):
         lines = [f"{'#':>4}  {'name':28} {'kind':9} {'width':>6}  wait  line"]
         for i, t in enumerate(self.tasks):
             lines.append(f"{i:4}  {t.name:28} {t.kind:9} {t.width:6}  {'yes' if t.barrier else '':4}  {t.where}")

@@ -23,6 +23,7 @@ COMMANDS = {
     "models": "models",
     "plan": "plan",
     "types": "types",
+    "convert": "convert",
     "split": "split",
     "merge": "merge",
     "set": "edit:set_value",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from llama_gguf.gguf.shards import open_all
 from llama_gguf.gguf.tensor import Tensor
+from llama_gguf.gguf.tensors import Tensors
 
 
 class GGUFFile:
@@ -32,11 +33,9 @@ class GGUFFile:
         self._sources = [source for source, _ in opened]
         first = opened[0][1]
         self.version, self.alignment, self.metadata = first.version, first.alignment, first.metadata
-        self.tensors = {
-            info.name: Tensor(info, source, header.data_start)
-            for source, header in opened
-            for info in header.tensors
-        }
+        self.tensors = Tensors(
+            Tensor(info, source, header.data_start) for source, header in opened for info in header.tensors
+        )
 
     @property
     def paths(self):
@@ -66,3 +65,8 @@ class GGUFFile:
 
     def __repr__(self):
         return f"<GGUFFile {self.path} {len(self.tensors)} tensors, {self.size:,} bytes>"
+
+    def _repr_html_(self):
+        from llama_gguf.gguf.reprs import file_html
+
+        return file_html(self)
