@@ -25,7 +25,8 @@ LAYERS = (
     "memory session sizing sampling generation trace lens embedding chat",
     "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
-    "quantize convert evaluate checks testing edit",
+    "quantize convert evaluate checks testing edit cards",
+    "make",
     "panels",
     "cli __main__",
 )

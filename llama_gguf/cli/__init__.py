@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "plan",
     "types": "types",
     "convert": "convert",
+    "make": "make",
     "split": "split",
     "merge": "merge",
     "set": "edit:set_value",

@@ -8,7 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from llama_gguf.cli import cli
+from llama_gguf.make import TEXT
 from llama_gguf.testing import tiny
+
+from .test_make import folder_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -18,13 +21,16 @@ def place(server, tmp_path, monkeypatch):
     """A folder with the files that the pages speak of, and a Hub with user/repo."""
     path = tiny(tmp_path / "model.gguf", type="Q8_0", width=64, ff=128)
     server.repos["user/repo"] = {f"model-{quant}.gguf": path.read_bytes() for quant in ("Q4_K_M", "Q8_0")}
+    folder_of(tmp_path / "Small-Llama")
+    tiny(tmp_path / "model-f16.gguf", type="F16")
+    (tmp_path / "text.txt").write_text(TEXT * 2)
     (tmp_path / "chatml.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
     (tmp_path / "tools.jinja").write_text("{{ tools }}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["hub.md", "files.md", "planning.md"])
+@pytest.mark.parametrize("page", ["hub.md", "files.md", "planning.md", "making.md"])
 def test_the_examples_run(place, page, capsys):
     blocks = re.findall(r"```(sh|python)\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 2
