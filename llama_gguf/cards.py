@@ -108,7 +108,7 @@ def _explained(files):
         return ["cosine: between the vectors that the file and the original give of one text.", ""]
     return [
         "KL: mean divergence (nats) of the file's predictions from the original's, over "
-        f"{check['tokens']} tokens of prose, facts and code; same token: how often both think the same token likeliest.",
+        f"{check['tokens']} tokens of prose, facts and code; same token: how often both think one likeliest.",
         "",
     ]
 

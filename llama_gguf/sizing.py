@@ -93,7 +93,7 @@ class Estimate:
             f"{_size(self.total)} are needed, but {_size(self.available)} of memory are free: weights take "
             f"{_size(self.weights + self.mapped)}, the cache of {self.n_ctx:,} positions "
             f"{_size(self.cache + self.states)}, the rest {_size(self.activations + self.vocabulary)}; {smaller}"
-            f"{'' if self.kv_type == 'Q8_0' else ', Q8_0 keys and values take half'}; force=True loads it all the same",
+            f"{'' if self.kv_type == 'Q8_0' else ', Q8_0 keys and values take half'}; --force (force=True) loads it",
             path=self.name,
         )
 

@@ -189,3 +189,11 @@ def test_the_command_tells_numbers(path):
 
 def test_a_model_is_estimated_by_name(path):
     assert Model.estimate(str(path), n_ctx=512).n_ctx == 512
+
+
+def test_the_commands_load_it_with_force_only(path, short):
+    short(3_000_000)
+    line = ["run", str(path), "-p", "a", "-n", "1", "-c", "8192", "--no-chat"]
+    done = CliRunner().invoke(cli, line)
+    assert done.exit_code == 1 and "8,192 positions" in done.stderr and done.stderr.count("\n") == 1
+    assert CliRunner().invoke(cli, [*line, "--force"]).exit_code == 0

@@ -8,7 +8,9 @@ from llama_gguf.cli._output import emit_json, human_size, json_option, table
 
 @click.command()
 @_model.default_model
-@_model.machine
+@_model.threads
+@_model.context
+@_model.kv_type
 @click.option("--batch", default=256, type=click.IntRange(1, 1 << 16), show_default=True, help="Tokens of a step.")
 @click.option("--sequences", default=1, type=click.IntRange(1, 4096), show_default=True, help="With a cache each.")
 @click.option("--repack/--no-repack", default=None, help="Default: pack weights if they fit.")
