@@ -132,7 +132,7 @@ def _located(job):
     if path.is_dir():
         return path, True
     named = path.suffix == ".gguf" or job.source in catalogue.ALIASES or ":" in job.source.removeprefix("https:")
-    if path.is_file() or named:
+    if path.is_file() or path.is_absolute() or named:
         return hub.resolve(job.source), False
     job.tell("download")
     want = catalogue.parse(job.source)

@@ -36,8 +36,8 @@ def plan(model, threads, ctx, kv_type, batch, sequences, repack, as_json):
     if as_json:
         return emit_json(found.as_dict() | {"bandwidth": int(rate), "tokens_per_second": speeds})
     click.echo(found)
-    click.echo(f"decoding, at most: {speeds['start']:.1f} tokens/s, at the end of the context {speeds['end']:.1f} "
-               f"(memory is read at {rate / 1e9:.1f} GB/s)")
+    click.echo(f"decoding, if reading memory at {rate / 1e9:.1f} GB/s is all that takes time: "
+               f"{speeds['start']:.1f} tokens/s, at the end of the context {speeds['end']:.1f}")
     click.echo()
     return table(_rows(found.layers), ("LAYERS", "KEEP", "HEADS", "KEYS", "VALUES", "SIZE"), right=(2, 3, 4, 5))
 
