@@ -22,7 +22,7 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sizing sampling generation trace lens embedding chat",
+    "memory session sizing estimate sampling generation trace lens embedding chat",
     "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
     "quantize convert evaluate checks testing edit cards",

@@ -188,7 +188,15 @@ def test_the_command_tells_numbers(path):
 
 
 def test_a_model_is_estimated_by_name(path):
-    assert Model.estimate(str(path), n_ctx=512).n_ctx == 512
+    told = Model.estimate(str(path), n_ctx=512)
+    assert told.n_ctx == 512
+    shown = told._repr_html_()
+    assert "<svg" in shown and "activations" in shown and "<script" not in shown
+
+
+def test_learned_positions_are_an_end(tmp_path):
+    with GGUFFile(tiny(tmp_path / "t.gguf", "gpt2")) as file, pytest.raises(ModelError, match="has learned 256"):
+        sizing.estimate(file, n_ctx=257)
 
 
 def test_the_commands_load_it_with_force_only(path, short):
