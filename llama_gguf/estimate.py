@@ -89,11 +89,14 @@ class Estimate:
         from .pictures import bars, markup, table, together
 
         parts = {key: getattr(self, key) for key in PARTS if getattr(self, key)}
+        verdict = "fits" if self.fits else "does not fit"
+        rows = [
+            ("model", self.name), ("context", f"{self.n_ctx:,}"), ("largest that fits", f"{self.largest_context:,}"),
+        ]
         return together(
-            markup(f"<b>{_size(self.total)}</b> of {_size(self.available)} free: {'fits' if self.fits else 'does not fit'}"),
+            markup(f"<b>{_size(self.total)}</b> of {_size(self.available)} free: {verdict}"),
             bars([n / 1e6 for n in parts.values()], list(parts), title="MB"),
-            table([("model", self.name), ("context", f"{self.n_ctx:,}"), ("largest that fits", f"{self.largest_context:,}")],
-                  ("", "")),
+            table(rows, ("", "")),
         )
 
     def _contexts(self):

@@ -131,11 +131,13 @@ def _located(job):
     job.origin["name"] = path.resolve().name if path.exists() else job.source
     if path.is_dir():
         return path, True
-    named = path.suffix == ".gguf" or job.source in catalogue.ALIASES or ":" in job.source.removeprefix("https:")
-    if path.is_file() or path.is_absolute() or named:
+    scheme = job.source.partition(":")[0] in catalogue.SCHEMES
+    if path.is_file() or path.is_absolute() or scheme or job.source in catalogue.ALIASES:
         return hub.resolve(job.source), False
     job.tell("download")
     want = catalogue.parse(job.source)
+    if want.file or want.quant:
+        return hub.resolve(job.source), False
     job.origin["repository"], found = want.repo, remote.fetch_folder(want)
     if found is not None:
         job.origin["revision"] = found.name
