@@ -29,6 +29,7 @@ COMMANDS = {
     "quantize": "quantize",
     "imatrix": "imatrix",
     "check": "check",
+    "make": "make",
     "split": "split",
     "merge": "merge",
     "set": "edit:set_value",
