@@ -1,12 +1,12 @@
 """Token ids and speed of every vocabulary, beside llama.cpp's.
 
-    python benchmarks/vocabularies.py FILE.gguf... --peer-python VENV/bin/python [--text FILE]... [--seconds 1] [-o OUT]
+    python benchmarks/vocabularies.py FILE.gguf... --peer-python VENV/bin/python --text FILE [--no-ids, --no-speed]
 
 Each text is tokenized with and without special tokens' texts and the frame of BOS and EOS. A nasty text is always
 among them: every Unicode block, joiners, runs, lone surrogates, NUL, and the text of every special token of the
 vocabulary at hand. Speeds are taken in rounds that take turns, on 1 MB of the given text; llama.cpp's count what
-`llama_tokenize` takes, ours what `Tokenizer.encode` takes, the making of a Python list included. `--ready` times how
-long a vocabulary takes to be ready, in processes of their own.
+`llama_tokenize` takes, ours what `Tokenizer.encode` takes, the making of a Python list included.
+Each row also says how long the vocabulary took to be ready, in a process of its own.
 
 The same file, run with --peer by the other Python, answers for llama.cpp (the package llama-cpp-python).
 """
@@ -27,7 +27,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FLAGS = [(special, bos) for special in (True, False) for bos in (True, False)]
-ROUNDS = 5
 MEGABYTE = 1_000_000
 RUN = 4096  # of one letter, in the nasty text: llama.cpp is quadratic in some of these
 
@@ -104,7 +103,11 @@ def answer(engine, asked):
 
 
 def serve(kind, path):
-    engine = kind(path)
+    try:
+        engine = kind(path)
+        print("true", flush=True)
+    except Exception as error:
+        return print(json.dumps(f"{type(error).__name__}: {error}"), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(engine, json.loads(line))), flush=True)
 
@@ -115,7 +118,11 @@ def engine(python, who, path):
     command = [python, __file__, who, str(path)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    opened = json.loads(child.stdout.readline())
+
     def ask(do, **asked):
+        if opened is not True:
+            raise RuntimeError(f"{who}: {opened}")
         child.stdin.write(json.dumps({"do": do, **asked}) + "\n")
         child.stdin.flush()
         return json.loads(child.stdout.readline())
@@ -158,9 +165,9 @@ def compare(path, texts, args, folder):
     row = {"file": path.name, "cases": 0, "different": []}
     with engine(sys.executable, "--ours", path) as ours, engine(args.peer_python, "--peer", path) as peer:
         row["ready"] = {"ours": ours("ready"), "llama.cpp": peer("ready")}
-        if ours("eog") != peer("eog"):
+        if args.ids and ours("eog") != peer("eog"):
             row["different"].append("eog")
-        for text in [folder / "nasty.txt", *texts]:
+        for text in [folder / "nasty.txt", *texts] if args.ids else []:
             for special, bos in FLAGS:
                 asked = dict(file=str(text), special=special, bos=bos)
                 (mine, _), (theirs, _) = ours("encode", **asked), peer("encode", **asked)
@@ -170,17 +177,17 @@ def compare(path, texts, args, folder):
                     at = next((i for i, pair in enumerate(zip(mine, theirs, strict=False)) if len({*pair}) > 1), -1)
                     row["different"].append([text.name, special, bos, at, mine[at : at + 8], theirs[at : at + 8]])
         if args.speed:
-            row["MB/s"] = speeds(ours, peer, folder / "megabyte.txt", args.seconds)
+            row["MB/s"] = speeds(ours, peer, folder / "megabyte.txt", args)
     return row
 
 
-def speeds(ours, peer, text, least):
-    """Megabytes a second, the median of rounds that take turns; each as many passes as fill `least` seconds."""
+def speeds(ours, peer, text, args):
+    """Megabytes a second, the median of rounds that take turns; each as many passes as fill `args.seconds`."""
     size, rounds = text.stat().st_size / 1e6, {"ours": [], "llama.cpp": []}
-    for _ in range(ROUNDS):
+    for _ in range(args.rounds):
         for name, ask in (("ours", ours), ("llama.cpp", peer)):
             spent, passes = 0.0, 0
-            while spent < least or not passes:
+            while spent < args.seconds or not passes:
                 spent += ask("encode", file=str(text), special=True, bos=True)[1]
                 passes += 1
             rounds[name].append(size * passes / spent)
@@ -200,14 +207,19 @@ def main():
     parser.add_argument("--peer-python", required=True)
     parser.add_argument("--text", type=Path, action="append", default=[])
     parser.add_argument("--seconds", type=float, default=0.2, help="of one round at least")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-speed", dest="speed", action="store_false")
+    parser.add_argument("--no-ids", dest="ids", action="store_false", help="only speeds")
     parser.add_argument("--folder", type=Path, default=Path("build/vocabularies"))
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     (args.folder / "megabyte.txt").write_bytes(megabyte(args.text))
     wrong = 0
     for path in args.files:
-        row = compare(path, args.text, args, args.folder)
+        try:
+            row = compare(path, args.text, args, args.folder)
+        except RuntimeError as error:
+            row = {"file": path.name, "different": [str(error)]}
         wrong += bool(row["different"])
         print(json.dumps(row), flush=True)
     return int(wrong > 0)

@@ -226,8 +226,9 @@ class Session:
 
 
 def part_of(every, layers):
-    """`layers`, or every one; ValueError if they are not neighbours of this model."""
+    """`layers`, or every one; ValueError if they are not neighbours of this model. range(n, n) after all n: the head."""
     layers = every if layers is None else layers
-    if not layers or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:
+    head_only = layers.start == layers.stop == every.stop
+    if not (layers or head_only) or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:
         raise ValueError(f"layers must be a range within 0 ... {every.stop - 1}, not {layers}")
     return layers

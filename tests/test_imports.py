@@ -22,10 +22,10 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sampling generation trace lens embedding chat",
-    "catalogue pypi hub",
+    "memory session sizing sampling generation trace lens embedding chat",
+    "catalogue elsewhere pypi transfer hub remote shelf",
     "model",
-    "quantize convert evaluate checks testing",
+    "quantize convert evaluate checks testing edit",
     "panels",
     "cli __main__",
 )

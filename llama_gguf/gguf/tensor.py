@@ -34,7 +34,8 @@ class Tensor:
         """The bytes as stored: read-only uint8 (rows, row_bytes), a view that keeps the map."""
         import numpy as np
 
-        view = np.frombuffer(self._source.map, np.uint8, self.n_bytes, self.offset)
+        buffer, start = self._source.view(self.offset, self.n_bytes)
+        view = np.frombuffer(buffer, np.uint8, self.n_bytes, start)
         return view.reshape(-1, self.row_bytes)
 
     def numpy(self, rows=None):

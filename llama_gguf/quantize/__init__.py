@@ -2,7 +2,7 @@
 
     quantize_file("model-f16.gguf", "model.gguf", "Q4_K_M", Imatrix.load("imatrix.gguf"))
 
-The NumPy twins of the engine's kernels, and the microscope that takes a block apart, are in `llama_gguf.blocks`.
+Blocks are taken apart in `llama_gguf.blocks`.
 """
 
 from llama_gguf.blocks import block_fields

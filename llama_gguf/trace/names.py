@@ -66,7 +66,7 @@ class Names:
         for record in graph.records:
             if record.kind == "attend":
                 self.keys |= {key: key for key in (scope_of(record) + shown for shown in SHOWN)}
-            self.keys |= {name: record.out.id for name in of[record.out.id]}
+            self.keys |= dict.fromkeys(of[record.out.id], record.out.id)
         self.keys["logits"] = graph.records[-1].out.id
 
     def __iter__(self):

@@ -62,6 +62,19 @@ class Pass:
         array = self._get(self.session.task(value))
         return array.reshape(len(self.ids), value.heads, -1) if value.heads else array
 
+    def point(self):
+        """Where the pass has come to, to `go_back` to as often as wanted: a sweep need not run what comes before."""
+        return self._done, self._planned.arena.copy(), self.session.cache.copy_states(0), dict(self._taken)
+
+    def go_back(self, point):
+        """Forget what was run and edited since `point`; the value made last may be edited once more."""
+        self._need_turn()
+        self._done, arena, states, taken = point
+        self._planned.arena[:] = arena
+        self.session.cache.paste_states(0, states)
+        self._taken = {task: array for task, array in taken.items() if task < self._done - 1}
+        self._open, self._edits = set(), {task for task in self._edits if task < self._done - 1}
+
     # running
 
     def finish(self):
@@ -120,7 +133,7 @@ class Pass:
 
     def _need_turn(self):
         if self.session.at is not self:
-            raise ModelError("this pass is over: a later one has begun; name what you want of it when the trace is made")
+            raise ModelError("this pass is over, a later one has begun; what is to be kept of it, names=... says")
 
     def _make_room_for_logits(self):
         if self._out is None:

@@ -21,7 +21,7 @@ USER, ANSWER = {"role": "user", "content": "QUESTION"}, {"role": "assistant", "c
 
 
 class Preview:
-    """The prompt of some messages: `text`, `ids`, `tokens`; print() brackets special tokens, a notebook colours them."""
+    """The prompt of some messages: `text`, `ids`, `tokens`. print() brackets special tokens, notebooks colour them."""
 
     def __init__(self, template, messages, options):
         tokenizer = template.tokenizer

@@ -91,6 +91,18 @@ class Tokenizer:
         first, last = self.frame()
         return [*first, *ids, *last]
 
+    def infill(self, prefix, suffix):
+        """Ids of the prompt for what stands between two texts: `fim_pre` prefix `fim_suf` suffix `fim_mid`.
+
+        Special tokens' texts inside them are plain text. ModelError if the vocabulary has no such tokens.
+        """
+        missing = [role for role in ("fim_pre", "fim_suf", "fim_mid") if getattr(self, role) is None]
+        if missing:
+            raise ModelError(f"the vocabulary has no {', '.join(missing)} token: the model cannot fill in a middle")
+        first, _ = self.frame()
+        before, after = (self.encode(text, bos=False, special=False) for text in (prefix, suffix))
+        return [*first, self.fim_pre, *before, self.fim_suf, *after, self.fim_mid]
+
     def parts(self, text, special=True):
         """(text or id, does it begin the text or follow a special token?) after special tokens are cut out."""
         after_special = True
