@@ -96,7 +96,7 @@ class Panel(W.VBox):
             widget.observe(safe, trait)
 
     def run(self, work, latest=False):
-        """Do `work(job)` on a thread of its own; False where the panel is busy or closed.
+        """Do `work(job)` on a thread of its own; False where the panel is busy or closed. What it returns is said.
 
         latest: what runs is stopped for it, as one choice in a list takes the place of another.
         """
@@ -140,7 +140,7 @@ class Panel(W.VBox):
         job = self.job
         return job is None or job.join(timeout)
 
-    def _ended(self, end, error):
+    def _ended(self, end, outcome):
         with self._lock:
             self.job, work, self._next = None, self._next, None
             if self.state == "closed":
@@ -151,14 +151,12 @@ class Panel(W.VBox):
                 return
             self._busy(False)
             if end == "error":
-                self.fail(error)
-            elif told := self.summary("interrupted" if isinstance(error, KeyboardInterrupt) else end):
-                self.say(told)
+                self.fail(outcome)
+            elif end == "stopped":
+                self.say(str(outcome) or "interrupted")
+            elif outcome:
+                self.say(outcome)
             self.state = end
-
-    def summary(self, end):
-        """What to say of a job that was "done", "stopped" or "interrupted"; None: leave what stands there."""
-        return None if end == "done" else end
 
     def advance(self, job, part, message=None):
         """Show how far a job is, 0 ... 1, and perhaps say what it does."""

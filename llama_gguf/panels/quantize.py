@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from llama_gguf import Model
-from llama_gguf.errors import LlamaGGUFError
 from llama_gguf.gguf import GGUFFile
 from llama_gguf.gguf.reprs import size
 from llama_gguf.hub import resolve
@@ -141,11 +140,13 @@ class QuantizePanel(Panel):
             return lambda done, total, tensor: self.advance(job, done / max(1, total), f"{tensor} ({size(done)})")
 
         def work(job):
-            self._doing, self.result = "quantize", None
-            self.result = quantize_file(
+            self.result = None
+            self.result = r = quantize_file(
                 self.path, target, name, imatrix, requantize=self.again.value, force=force, progress=progress(job),
                 cancel=lambda: job.cancelled,
             )  # fmt: skip
+            less = 100 * (1 - r.bytes_after / r.bytes_before)
+            return f"wrote {r.paths[0]}: {size(r.bytes_after)}, {less:.0f} % less than {size(r.bytes_before)}"
 
         if self.run(work):
             self.view.value = ""
@@ -159,11 +160,11 @@ class QuantizePanel(Panel):
         text = self.text.value
 
         def work(job):
-            self._doing = "compare"
             with Model(self.path) as base, Model(self.result.paths[0]) as made:
                 self.advance(job, 0.2, "reading the text with both files …")
-                self.divergence = made.kl_divergence(base, text)
-            self.view.value = str(self.divergence._repr_html_())
+                self.divergence = d = made.kl_divergence(base, text)
+            self.view.value = str(d._repr_html_())
+            return f"KL {d.kl:.5f} nats per token over {len(d.kls)} tokens; {100 * d.same_top:.1f} % agree on the next"
 
         if self.run(work):
             self.say("opening both files …")
@@ -172,21 +173,3 @@ class QuantizePanel(Panel):
         super()._busy(busy)
         for name, plan in self.plans.items():
             self.types[name].disabled = busy or bool(plan.problems)
-
-    def summary(self, end):
-        doing, self._doing = getattr(self, "_doing", None), None
-        if end != "done":
-            return f"{end}; nothing was written" if doing == "quantize" else end
-        if doing == "compare":
-            d = self.divergence
-            return f"KL {d.kl:.5f} nats per token over {len(d.kls)} tokens; {100 * d.same_top:.1f} % agree on the next"
-        if doing == "quantize":
-            r = self.result
-            less = 100 * (1 - r.bytes_after / r.bytes_before)
-            return f"wrote {r.paths[0]}: {size(r.bytes_after)}, {less:.0f} % less than {size(r.bytes_before)}"
-        return None
-
-    def fail(self, error):
-        super().fail(error)
-        if isinstance(error, LlamaGGUFError | OSError) and not self.plans:
-            self.go.disabled = True
