@@ -22,10 +22,11 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sizing sampling generation trace lens embedding chat",
+    "memory session sizing sampling generation trace lens embedding chat shown",
     "catalogue elsewhere pypi transfer hub remote shelf",
+    "quantize evaluate",
     "model",
-    "quantize convert evaluate checks testing edit",
+    "convert checks testing edit",
     "panels",
     "cli __main__",
 )

@@ -17,6 +17,7 @@ COMMANDS = {
     "chat": "chat",
     "info": "info",
     "bench": "bench",
+    "perplexity": "perplexity",
     "embed": "embed",
     "tokenize": "tokenize",
     "download": "download",

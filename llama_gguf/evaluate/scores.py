@@ -83,7 +83,7 @@ def score(model, text_or_ids, top=5):
         for row in rows:
             log_p = log_probs(row)
             found[at], ranks[at] = log_p[ids[at]], np.count_nonzero(log_p > log_p[ids[at]])
-            entropies[at] = -float(np.exp(log_p) @ log_p)
+            entropies[at] = -float((np.exp(log_p) * log_p).sum())
             best.append(likeliest(log_p, top))
             at += 1
     return Scores(ids, pieces(model, ids), found, ranks, entropies, best)

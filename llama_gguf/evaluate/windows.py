@@ -25,8 +25,8 @@ class Windows:
         self.bos = model.tokenizer.bos if whole and model.tokenizer.add_bos else None
         most = model.graph.most or model.h.context
         self.n_ctx = min(N_CTX, most, max(2, len(self.tokens))) if n_ctx is None else n_ctx
-        if self.n_ctx < 2 or (chunks is not None and chunks < 1):
-            raise ValueError(f"a window has 2 tokens at least and there is one at least, not {n_ctx} and {chunks}")
+        if (n_ctx is not None and n_ctx < 3) or (chunks is not None and chunks < 1):
+            raise ValueError(f"there must be a window of 3 tokens at least, not {chunks} of {n_ctx}")
         short = n_ctx is None and len(self.tokens) < min(N_CTX, most)
         self.first = 0 if short else self.n_ctx // 2
         self.count = min(len(self.tokens) // self.n_ctx, chunks or len(self.tokens))
