@@ -47,8 +47,8 @@ class ComparePanel(Panel):
 
         if not self.base.value.strip():
             self.say("Name the file to compare with first: the same model with fewer losses, such as its Q8_0.", "note")
-        elif self.run(work):
-            self.say("opening …")
+        else:
+            self.run(work, "opening …")
 
     def _opened(self, job):
         """The base, opened when it is another than before."""

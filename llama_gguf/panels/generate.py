@@ -97,6 +97,7 @@ class GeneratePanel(Panel):
 
     def _begin(self, start):
         def work(job):
+            self._clear()
             self.ids, kept = start()
             try:
                 self._stream(job, kept)
@@ -104,9 +105,7 @@ class GeneratePanel(Panel):
                 raise Cancelled(self.summary()) from None
             return self.summary()
 
-        if self.run(work):
-            self.say("reading the prompt …")
-            self._clear()
+        self.run(work, "reading the prompt …")
 
     def _stream(self, job, kept):
         settings = {name: widget.value for name, widget in self.settings.items()}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from llama_gguf import Model
+from llama_gguf.errors import Cancelled
 from llama_gguf.gguf import GGUFFile
 from llama_gguf.gguf.reprs import size
 from llama_gguf.hub import resolve
@@ -115,8 +116,8 @@ class QuantizePanel(Panel):
         if not self.importance.value.strip():
             self.imatrix = None
             self.check()
-        elif self.run(work):
-            self.say(f"reading {path.name} …")
+        else:
+            self.run(work, f"reading {path.name} …")
 
     def _collect(self, job, path):
         from llama_gguf.quantize.collect import CHUNK, collect
@@ -140,17 +141,17 @@ class QuantizePanel(Panel):
             return lambda done, total, tensor: self.advance(job, done / max(1, total), f"{tensor} ({size(done)})")
 
         def work(job):
-            self.result = None
-            self.result = r = quantize_file(
-                self.path, target, name, imatrix, requantize=self.again.value, force=force, progress=progress(job),
-                cancel=lambda: job.cancelled,
-            )  # fmt: skip
+            self.result, self.view.value = None, ""
+            try:
+                self.result = r = quantize_file(
+                    self.path, target, name, imatrix, requantize=self.again.value, force=force, progress=progress(job)
+                )
+            except Cancelled:
+                raise Cancelled("cancelled; nothing was written") from None
             less = 100 * (1 - r.bytes_after / r.bytes_before)
             return f"wrote {r.paths[0]}: {size(r.bytes_after)}, {less:.0f} % less than {size(r.bytes_before)}"
 
-        if self.run(work):
-            self.view.value = ""
-            self.say(f"quantizing to {name} …")
+        self.run(work, f"quantizing to {name} …")
 
     def measure(self):
         """KL divergence of the new file from the source, on the text."""
@@ -166,8 +167,7 @@ class QuantizePanel(Panel):
             self.view.value = str(d._repr_html_())
             return f"KL {d.kl:.5f} nats per token over {len(d.kls)} tokens; {100 * d.same_top:.1f} % agree on the next"
 
-        if self.run(work):
-            self.say("opening both files …")
+        self.run(work, "opening both files …")
 
     def _busy(self, busy):
         super()._busy(busy)
