@@ -32,7 +32,8 @@ class Heads:
     def map(self, layer, head):
         """The picture of one head: a row for each query."""
         labels = [f"{i} {t}" for i, t in enumerate(self.tokens)]
-        return pictures.heat_map(self.pattern[layer, head], labels, labels, f"layer {layer}, head {head}", low=0, high=1)
+        title = f"layer {layer}, head {head}"
+        return pictures.heat_map(self.pattern[layer, head], labels, labels, title, low=0, high=1)
 
     def __repr__(self):
         layers, heads, n, _ = self.pattern.shape

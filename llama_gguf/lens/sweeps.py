@@ -30,8 +30,8 @@ class Sweep:
     def __repr__(self):
         best = np.unravel_index(np.nanargmax(np.abs(self.effect - self.before)), self.effect.shape)
         what = "position" if self.tokens else "head"
-        return f"<Sweep of {self.name}: from {self.before:.3f} at most to {self.effect[best]:.3f}, by layer {best[0]}, " \
-               f"{what} {best[1]}>"
+        change = f"from {self.before:.3f} at most to {self.effect[best]:.3f}"
+        return f"<Sweep of {self.name}: {change}, by layer {best[0]}, {what} {best[1]}>"
 
     def _repr_html_(self):
         layers, columns = self.effect.shape

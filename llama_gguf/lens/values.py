@@ -128,9 +128,10 @@ class Routing:
     def _repr_html_(self):
         rows = [f"layer {i}" for i in self.layers]
         cols = [f"{i} {t}" for i, t in enumerate(self.tokens)]
+        experts = [str(i) for i in range(self.load.shape[1])]
         first = np.stack([self.ids[layer][:, 0] for layer in self.layers])
         return pictures.together(
-            pictures.heat_map(self.load, rows, [str(i) for i in range(self.load.shape[1])], title="load of the experts"),
+            pictures.heat_map(self.load, rows, experts, title="load of the experts"),
             pictures.heat_map(first, rows, cols, title="first expert of each token"),
         )
 
