@@ -21,8 +21,16 @@ PANELS = {
 """What `open` opens; the class is in the module of that name. ipywidgets is imported with it, not before."""
 
 __all__ = [
-    "PANELS", "ComparePanel", "GeneratePanel", "LayersPanel", "QuantizePanel", "SamplerPanel", "TensorsPanel", "TokenizerPanel", "open",
-]  
+    "PANELS",
+    "ComparePanel",
+    "GeneratePanel",
+    "LayersPanel",
+    "QuantizePanel",
+    "SamplerPanel",
+    "TensorsPanel",
+    "TokenizerPanel",
+    "open",
+]
 
 
 def open(model, kind="generate", *args, **options):

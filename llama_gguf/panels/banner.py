@@ -1,7 +1,5 @@
 """What the Quantize panel says before anything is done: what is odd about a file, what can be done, what is advised."""
 
-from collections import Counter
-
 from llama_gguf.gguf.reprs import size
 from llama_gguf.panels.parts import escaped
 from llama_gguf.pictures import share, table
@@ -10,8 +8,11 @@ ADVISED = "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS"
 """In the order of less and less; the last three are what most people want."""
 
 
-def of(path, plans, imatrix):
-    """HTML: whether all types are possible, why not, and what to do."""
+MARKS = {"error": "✕", "warning": "▲", "note": "•"}
+
+
+def of(issues, plans, imatrix):
+    """HTML: how many types are possible, why not all, what else is odd, and what to do."""
     problems = {name: plan.problems for name, plan in plans.items() if plan.problems}
     able = [name for name in ADVISED if name not in problems]
     lines = [f"<b>{len(plans) - len(problems)} of {len(plans)} types are possible.</b>"]
@@ -20,13 +21,23 @@ def of(path, plans, imatrix):
         lines.append("Here: name a matrix, or a text file to collect one from, under Importance, and press Use.")
     if imatrix is not None:
         lines.append(f"Importance of {len(imatrix):,} weights is used, from {imatrix.n_chunks:,} chunks of text.")
-    lines += falls_back(plans)
     if able:
         named = ", ".join(f"{name} ({size(plans[name].n_bytes)})" for name in able)
         lines.append(f"Good choices here: {named}.")
-    kind = "error" if not able else "note"
-    items = "".join(f'<div style="margin:2px 0">{line}</div>' for line in lines)
-    return f'<div role="note" class="lg-{kind}-text">{items}</div>'
+    bad = not able or any(issue.severity == "error" for issue in issues)
+    items = "".join(f'<div style="margin:2px 0">{line}</div>' for line in [*lines, *map(about, issues)])
+    return f'<div role="note" class="lg-{"error" if bad else "note"}-text">{items}</div>'
+
+
+def about(issue):
+    """One finding; what it is about, and what to do, unfold."""
+    more = [issue.handled and f"Here: {issue.handled}.", issue.workaround and f"What to do: {issue.workaround}."]
+    if issue.affected:
+        rest = f" and {len(issue.affected) - 8:,} more" if len(issue.affected) > 8 else ""
+        more.append(f"It is about {', '.join(issue.affected[:8])}{rest}.")
+    told = " ".join(escaped(m) for m in more if m)
+    mark = f'<span title="{issue.severity}">{MARKS.get(issue.severity, "•")}</span>'
+    return f"<details><summary>{mark} {escaped(issue.summary)}</summary><div>{told}</div></details>"
 
 
 def reasons(problems):
@@ -41,12 +52,6 @@ def reasons(problems):
 def alike(a, b):
     a, b = a.split(), b.split()
     return len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) <= 2
-
-
-def falls_back(plans):
-    """Sentences about tensors whose rows are too odd for the type that a recipe gives them."""
-    counts = Counter(t.reason for plan in plans.values() for t in plan.tensors if t.changes and t.reason)
-    return [f"{escaped(reason)}" for reason, _ in counts.most_common(3)]
 
 
 def plan_table(plan):

@@ -98,7 +98,8 @@ class Panel(W.VBox):
     def run(self, work, message="", latest=False):
         """Do `work(job)` on a thread of its own; False where the panel is busy or closed. What it returns is said.
 
-        message: what to say meanwhile. latest: what runs is stopped for it, as one choice in a list takes the place of another.
+        message: what to say meanwhile. latest: what runs is stopped for it, as one choice in a list takes another's
+        place.
         """
         with self._lock:
             if self.state == "closed":

@@ -1,4 +1,4 @@
-"""Layers: any value of a pass as a heat map, attention head by head, the logit lens, and what happens without a part."""
+"""Layers: any value of a pass as a heat map, attention by heads, the logit lens, and what happens without a part."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class LayersPanel(Panel):
         self.head_number = parts.slider(
             "Head", "head-number", 0, 0, most - 1, 1, "Which attention head", continuous_update=False
         )
-        self.position = parts.choice("Token", "position", [(ALL, ALL)], "Put out at this token only, or at all", width="240px")
+        self.position = parts.choice("Token", "position", [(ALL, ALL)], "Put out here only, or at all", width="240px")
         self.ablate = parts.button("Ablate", "ablate", "Set the value to zero, run on, and compare the predictions")
         self.lens = parts.button("Logit lens", "lens", "What each layer would predict")
         self.halt = parts.button("Stop", "stop", "Stop what is going on")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from llama_gguf import Model
+from llama_gguf.checks import compatibility_issues
 from llama_gguf.errors import Cancelled
 from llama_gguf.gguf import GGUFFile
 from llama_gguf.gguf.reprs import size
@@ -16,9 +17,10 @@ MATRICES = ".gguf", ".dat", ".imatrix"
 
 
 class QuantizePanel(Panel):
-    """`plans` has a quantize.Plan for each file type, `chosen` is one of them, `result` what was written.
+    """`issues` are those of checks.compatibility_issues, `plans` has a quantize.Plan for each file type, `chosen` is
+    one of the types, `result` what was written, `divergence` how far that is from the source.
 
-    A type that cannot be is a grey button; its tooltip says why. `divergence` compares what was written.
+    A type that cannot be is a grey button; its tooltip says why.
     """
 
     title, kind = "Quantize", "quantize"
@@ -33,11 +35,12 @@ class QuantizePanel(Panel):
         self.banner, self.plan_view, self.view = map(parts.html, ("banner", "plan", "comparison"))
         self.go = parts.button("Quantize", "quantize", "Write the file", "primary")
         self.halt = parts.button("Cancel", "cancel", "Stop; nothing is left behind")
-        self.compare = parts.button("Compare", "compare", "Run the source and the new file over the text: KL divergence")
+        self.compare = parts.button("Compare", "compare", "KL divergence of the new file from the source")
         self.actions, self.stops = [self.go, self.compare, self.use], [self.halt]
-        actions = ((self.go, self.quantize), (self.halt, self.stop), (self.compare, self.measure), (self.use, self.load))
-        for button, action in actions:
-            self.on(button, action)
+        self.on(self.go, self.quantize)
+        self.on(self.halt, self.stop)
+        self.on(self.compare, self.measure)
+        self.on(self.use, self.load)
         for field in (self.source, self.again):
             self.on(field, self.check)
         self.check()
@@ -56,7 +59,8 @@ class QuantizePanel(Panel):
         )  # fmt: skip
         self.importance.layout.width = "640px"
         self.use = parts.button("Use", "use-importance", "Load the matrix, or collect one by reading the text")
-        self.again = parts.check("Quantize again what is quantized", "again", False, "Loses more than the original would")
+        tip = "Loses more than quantizing its original would"
+        self.again = parts.check("Quantize again what is quantized", "again", False, tip)
         self.target = parts.text("Write to", "target", target, "The new file")
         self.target.layout.width = "640px"
         self.force = parts.check("Replace", "replace", False, "Replace the file if there is one")
@@ -72,9 +76,10 @@ class QuantizePanel(Panel):
                 name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES
             }
             self.path, self.size = Path(path), file.size
+            self.issues = compatibility_issues(file, imatrix=self.imatrix, weights=False)
         for name, plan in self.plans.items():
             self._dress(self.types[name], name, plan)
-        self.banner.value = banner.of(self.path, self.plans, self.imatrix)
+        self.banner.value = banner.of(self.issues, self.plans, self.imatrix)
         self.choose(self.chosen, told=False)
         able = sum(not plan.problems for plan in self.plans.values())
         self.say(f"{self.path.name}: {size(self.size)}; {able} of {len(self.plans)} types are possible")

@@ -10,11 +10,6 @@ from llama_gguf.testing import tiny
 from .conftest import finish
 
 
-@pytest.fixture(scope="module")
-def wide_file(tmp_path_factory):
-    return tiny(tmp_path_factory.mktemp("quantize") / "wide.gguf", width=256, ff=256, tied=True)
-
-
 @pytest.fixture
 def panel(wide_file, tmp_path):
     with Model(wide_file, n_threads=1) as m:
