@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import ContextOverflow
-from .sampling import Sampler
+from .sampling import Sampler, top_logprobs
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class Chunk:
     prompt_seconds: float = 0.0
     seconds: float = 0.0  # of decoding, up to here
     reused_tokens: int = 0  # of the prompt, which the session knew already
+    logprobs: list = field(default_factory=list)  # [(token, log probability)]: this token, then the likeliest
 
 
 @dataclass
@@ -72,10 +73,12 @@ def stream(
     seed=None,
     stop=(),
     reuse=False,
+    top_logprobs=0,
 ):
     """Chunks of the continuation of `ids`, a fresh sequence of `session`. Checks run before the first token.
 
     reuse: do not read again what the session's last stream has read, as far as `ids` begin alike.
+    top_logprobs: how many of the likeliest tokens a chunk lists beside its own.
     """
     if max_tokens < 0:
         raise ValueError(f"max_tokens must not be negative, not {max_tokens}")
@@ -89,10 +92,10 @@ def stream(
     sampler = Sampler(
         temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, seed=seed
     )
-    return _stream(model, session, ids, sampler, max_tokens, StopText(stop), reuse)
+    return _stream(model, session, ids, sampler, max_tokens, StopText(stop), reuse, top_logprobs)
 
 
-def _stream(model, session, ids, sampler, max_tokens, stop, reuse):
+def _stream(model, session, ids, sampler, max_tokens, stop, reuse, top):
     me, history, text, eog = Reader(session.planned), list(ids), model.tokenizer.stream(), model.tokenizer.eog
     row = np.empty((1, session.width), np.float32)  # one for all tokens: a fresh one costs its pages each time
     begin = time.perf_counter()
@@ -109,7 +112,8 @@ def _stream(model, session, ids, sampler, max_tokens, stop, reuse):
             break
         history.append(token)
         shown, stopped = stop.push(text.push(token))
-        yield Chunk(shown, token, seconds=time.perf_counter() - begin, **known)
+        listed = top_logprobs(logits[0], top, token) if top else []
+        yield Chunk(shown, token, seconds=time.perf_counter() - begin, logprobs=listed, **known)
         if stopped:
             reason = "stop"
             break
