@@ -42,3 +42,7 @@ class NameNotFound(LlamaGGUFError, LookupError):
 
 class HubUnreachable(LlamaGGUFError, ConnectionError):
     """The Hugging Face Hub did not answer and nothing usable is cached."""
+
+
+class Cancelled(LlamaGGUFError):
+    """Whoever asked for long work told it to stop; nothing was written."""

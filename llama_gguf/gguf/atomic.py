@@ -48,6 +48,13 @@ def replacing(path, size=None, force=False, inputs=()):
     _sync_folder(folder)
 
 
+def check_output(path, size=None, force=False, inputs=()):
+    """Raise what `replacing` would: for whoever has much to do first, or writes several files."""
+    path = os.fspath(path)
+    _refuse(path, force, inputs)
+    _check_space(os.path.dirname(path) or ".", path, size)
+
+
 def _refuse(path, force, inputs):
     if not os.path.lexists(path):
         return

@@ -46,10 +46,14 @@ class GGUFWriter:
     def write(self):
         """Write the file and return its size; FileExistsError or OSError leave the old one."""
         with replacing(self.path, self.size, self.force, self.inputs) as out:
-            out.write(self._header)
-            for tensor in self.tensors:
-                self._write_tensor(out, tensor)
+            self.write_to(out)
         return self.size
+
+    def write_to(self, out):
+        """Write to an open binary file."""
+        out.write(self._header)
+        for tensor in self.tensors:
+            self._write_tensor(out, tensor)
 
     def _write_tensor(self, out, tensor):
         name, type, shape, data = tensor

@@ -1,5 +1,14 @@
-"""Quantized blocks from outside the engine: the NumPy twins of its kernels, and the microscope."""
+"""Quantizing: types for each tensor (recipes), how much columns matter (importance matrices), whole files.
 
-from llama_gguf.quantize.microscope import block_fields
+    quantize_file("model-f16.gguf", "model.gguf", "Q4_K_M", Imatrix.load("imatrix.gguf"))
 
-__all__ = ["block_fields"]
+Blocks are taken apart in `llama_gguf.blocks`.
+"""
+
+from llama_gguf.quantize.files import quantize_file
+from llama_gguf.quantize.filetypes import FILE_TYPES
+from llama_gguf.quantize.imatrix import Imatrix
+from llama_gguf.quantize.plan import plan_file
+from llama_gguf.quantize.recipes import Recipe
+
+__all__ = ["FILE_TYPES", "Imatrix", "Recipe", "plan_file", "quantize_file"]

@@ -1,0 +1,58 @@
+"""llama-gguf convert: a Hugging Face model folder to a GGUF file."""
+
+import click
+
+from llama_gguf.cli._output import emit_json, human_size, json_option, note
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
+@click.option("-o", "--output", "out", required=True, metavar="OUT", help="The file to write, or a folder for it.")
+@click.option("-t", "--type", "kind", default="auto", metavar="TYPE", show_default=True,
+              help="F32, F16, BF16, Q8_0 or another type that can be written; auto keeps BF16 and F16.")
+@click.option("--pre", metavar="NAME", help="The pre-tokenizer's name, where the folder's is not recognized.")
+@click.option("--name", metavar="NAME", help="The model's name. Default: what its card, config or folder says.")
+@click.option("--check/--no-check", default=True, help="Refuse what llama-gguf could not run. Default: yes.")
+@click.option("--dry-run", is_flag=True, help="Say what the file would hold; write nothing.")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing file.")
+@json_option
+def convert(folder, out, kind, pre, name, check, dry_run, force, as_json):
+    """Convert a Hugging Face model folder to GGUF.
+
+    DIR holds config.json, model*.safetensors and the tokenizer's files. Nothing in it is run, and no torch is needed:
+    tensors go to the file one by one. What is left out or odd is told on stderr.
+
+    \b
+    Examples:
+      llama-gguf convert SmolLM2-135M-Instruct -o smollm2.gguf
+      llama-gguf convert Qwen3-0.6B -o models --type Q8_0
+      llama-gguf convert Qwen3-0.6B -o models --dry-run --json
+    """
+    from llama_gguf.convert import Conversion
+
+    conversion = Conversion(folder, kind, pre, name, check)
+    path = None if dry_run else _written(conversion, out, force)
+    for text in conversion.notes:
+        note(f"Note: {text}")
+    if as_json:
+        emit_json(conversion.summary() | {"path": path and str(path)})
+    elif path:
+        click.echo(path)
+    else:
+        _show(conversion.summary())
+
+
+def _written(conversion, out, force):
+    import sys
+
+    from tqdm import tqdm
+
+    with tqdm(total=conversion.parameters[0], unit="", unit_scale=True, desc=conversion.arch, file=sys.stderr,
+              disable=None, leave=False) as bar:
+        return conversion.write(out, force, lambda done, total: bar.update(done - bar.n))
+
+
+def _show(summary):
+    for key in ("architecture", "name", "type", "tensors", "parameters", "tokenizer", "pre_tokenizer", "tokens"):
+        click.echo(f"{key:<14} {summary[key]}")
+    click.echo(f"{'size':<14} {human_size(summary['size_bytes'])}")

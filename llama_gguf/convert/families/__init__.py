@@ -1,0 +1,1 @@
+"""One file a family: its tensors, hyperparameters and vocabulary, as tables."""

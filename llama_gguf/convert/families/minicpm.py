@@ -1,0 +1,16 @@
+"""MiniCPM 1 and 2: Llama whose embeddings, branches and logits are scaled."""
+
+from ..family import Family
+from ..keys import COMMON
+from .parts import TURNED, long_factors
+
+KEYS = COMMON | {
+    ".embedding_scale": "scale_emb",
+    ".residual_scale": lambda c: c.need("scale_depth") / c.layers**0.5,
+    ".logit_scale": lambda c: c.width / c.need("dim_model_base"),
+}
+
+FAMILIES = (
+    Family("minicpm", "MiniCPMForCausalLM", TURNED, KEYS, model_type="minicpm", extra=long_factors,
+           vocabulary="sentencepiece llama"),
+)
