@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from llama_gguf.blocks.twins import TWINS
 from llama_gguf.engine.quants import codebook, dequantize
 from llama_gguf.gguf.types import TYPES
-from llama_gguf.quantize.numpy_twins import TWINS
 from llama_gguf.quantize.rows import QUANTIZERS, quantize_rows
 
 from .rows import ERRORS, importance, real, relative_error, row_sets

@@ -1,4 +1,4 @@
-"""Quantizers touch nothing beside their arrays, give the same bytes everywhere, stop when asked, and lose nothing that fits."""
+"""Quantizers touch nothing beside their arrays, give the same bytes everywhere and stop when asked."""
 
 import importlib
 import os
