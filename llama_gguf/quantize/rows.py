@@ -24,6 +24,7 @@ NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
 """Types so small that without importance nothing useful is left; pass ones to insist."""
 
 SLAB_SECONDS = 0.05
+LEAST_SLAB = 1 << 16  # values: less is not worth waking a team for, and takes 40 ms with the slowest type in plain C
 LEAST = 2.0**-20
 """Of the mean importance: no column counts less, so that a dead channel still gets the codes nearest to it."""
 
@@ -102,13 +103,13 @@ def importance(weights, kind, n_cols):
 
 def slabs(n_rows, n_cols):
     """Slices of rows that take about SLAB_SECONDS each."""
-    start, step = 0, max(1, (1 << 16) // max(1, n_cols))
+    start, step = 0, (least := max(1, LEAST_SLAB // max(1, n_cols)))
     while start < n_rows:
         began = time.perf_counter()
         yield slice(start, min(start + step, n_rows))
         start += step
         spent = time.perf_counter() - began
-        step = max(1, min(4 * step, int(step * SLAB_SECONDS / max(spent, 1e-6))))
+        step = max(least, min(4 * step, int(step * SLAB_SECONDS / max(spent, 1e-6))))
 
 
 def refuse_unless_finite(values, first_row):
