@@ -57,7 +57,8 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     """Attribution of the logit of `token` at a row, or of its difference to the logit of the token `against`.
 
     token: an id or a text of one token; None: the likeliest. by: "layer" (attention and network of each), "head"
-    (attention apart by heads), "neuron" (networks apart by neurons). Of a capped logit, what is inside the cap.
+    (attention apart by heads), "neuron" (networks apart by neurons; mixtures of experts stay whole). Of a capped logit,
+    what is inside the cap.
     """
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")

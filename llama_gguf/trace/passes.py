@@ -74,6 +74,7 @@ class Pass:
         self.session.cache.paste_states(0, states)
         self._taken = {task: array for task, array in taken.items() if task < self._done - 1}
         self._open, self._edits = set(), {task for task in self._edits if task < self._done - 1}
+        self._slots = None
 
     # running
 
