@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import pieces, read
+from .head import one_token, pieces, read
 
 BY = ("layer", "head", "neuron")
 
@@ -89,16 +89,6 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
 
 WHOLE = ("blk.0.resid_pre", "resid_final", "output")
 MATRICES = {"head": "attn_output", "neuron": "ffn_down"}  # what heads, or neurons, go through
-
-
-def one_token(model, token):
-    """The id of a token that is given as id or text."""
-    if not isinstance(token, str):
-        return model.ids([token])[0]
-    ids = model.tokenize(token, bos=False, special=True)
-    if len(ids) != 1:
-        raise ValueError(f"{token!r} is {len(ids)} tokens {pieces(model, ids)}, but one is wanted")
-    return ids[0]
 
 
 def head_of(graph):
