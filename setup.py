@@ -14,7 +14,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
-BASELINE = ("bpe", "cpu", "match", "merge", "panels", "plan", "probe", "quants", "sampler", "texts", "unigram", "walk")
+BASELINE = ("bpe", "cpu", "match", "merge", "panels", "plan", "probe", "quants", "sampler")
+BASELINE += ("summary", "texts", "unigram", "walk")
 X86, NEON = "#include <immintrin.h>\n", "#include <arm_neon.h>\n"
 AVX2 = "-mavx2 -mfma -mf16c -mbmi2"
 AVX512 = "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512"

@@ -16,29 +16,48 @@ TILE = engine.KEY_TILE  # values of a head are padded to whole vectors
 KV_TYPES = ("F32", "F16", "Q8_0", "Q4_0")
 
 
-class KVCache:
-    """Keys, values and states of `n_seq` sequences of up to `n_ctx` positions. Memory is taken as they are filled."""
+class CacheShape:
+    """What a cache is made of, and its sizes; no memory is taken."""
 
     def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1, states=None):
         if n_ctx < 1 or n_seq < 1:
             raise ValueError(f"a session needs room for a position and a sequence, not n_ctx={n_ctx}, n_seq={n_seq}")
-        self.specs, self.n_ctx, self.n_seq, self.kv_type = specs, n_ctx, n_seq, checked(kv_type)
-        self.lengths = [0] * n_seq
-        self._rings = {w: Ring(n_ctx if not w else min(n_ctx, w + batch), n_seq) for w in self._windows()}
-        self._memory = {layer: self._room(spec) for layer, spec in specs.items()}
-        self._states = {key: np.zeros((n_seq, padded(s.size)), np.float32) for key, s in (states or {}).items()}
-        self._absorbed = [0] * n_seq  # tokens of each sequence that its states know
+        self.specs, self.states, self.n_ctx, self.n_seq = specs, states or {}, n_ctx, n_seq
+        self.kv_type, self.batch = checked(kv_type), batch
 
-    def _windows(self):
-        return {spec.window for spec in self.specs.values()}
+    def positions(self, window):
+        """Of one sequence, that layers with this window (0: none) have room for."""
+        return self.n_ctx if not window else min(self.n_ctx, window + self.batch)
 
-    def _room(self, spec):
-        return [np.zeros(size, np.uint8) for size in self._sizes(spec)]
-
-    def _sizes(self, spec):
+    def sizes(self, spec):
         """Bytes of the keys and of the values of one layer."""
-        rows = self._rings[spec.window].pages * spec.heads * PAGE
+        rows = pages_for(self.positions(spec.window)) * self.n_seq * spec.heads * PAGE
         return [rows * n for n in head_bytes(self.kv_type, spec)]
+
+    def state_bytes(self, spec):
+        return 4 * padded(spec.size) * self.n_seq
+
+    def shared(self):
+        """Are there layers whose values are part of their keys?"""
+        return any(s.shared for s in self.specs.values())
+
+    def widest_value(self):
+        return max((padded(s.v_dim) for s in self.specs.values()), default=0)
+
+    def widest_key(self):
+        return max((s.k_dim for s in self.specs.values()), default=0)
+
+
+class KVCache(CacheShape):
+    """Keys, values and states of `n_seq` sequences of up to `n_ctx` positions. Memory is taken as they are filled."""
+
+    def __init__(self, specs, n_ctx, n_seq=1, kv_type="F16", batch=1, states=None):
+        super().__init__(specs, n_ctx, n_seq, kv_type, batch, states)
+        self.lengths = [0] * n_seq
+        self._rings = {w: Ring(self.positions(w), n_seq) for w in {spec.window for spec in specs.values()}}
+        self._memory = {layer: [np.zeros(n, np.uint8) for n in self.sizes(spec)] for layer, spec in specs.items()}
+        self._states = {key: np.zeros((n_seq, padded(s.size)), np.float32) for key, s in self.states.items()}
+        self._absorbed = [0] * n_seq  # tokens of each sequence that its states know
 
     def binding(self, layer):
         """The arguments of Plan.add_cache."""
@@ -48,20 +67,10 @@ class KVCache:
         dims = spec.heads, spec.k_dim, spec.v_dim, padded(spec.v_dim)
         return *at, table.shape[1], *dims, TYPES[self.kv_type].id
 
-    def shared(self):
-        """Are there layers whose values are part of their keys?"""
-        return any(s.shared for s in self.specs.values())
-
     def state(self, key):
         """Address of a state, and floats from one sequence's to the next's."""
         array = self._states[key]
         return array.__array_interface__["data"][0], array.shape[1]
-
-    def widest_value(self):
-        return max((padded(s.v_dim) for s in self.specs.values()), default=0)
-
-    def widest_key(self):
-        return max((s.k_dim for s in self.specs.values()), default=0)
 
     def extend(self, seq, n):
         """Make room for n more positions of a sequence; its length so far. Raises before anything changes."""
@@ -88,6 +97,16 @@ class KVCache:
         for seq in seqs:
             self._absorbed[seq] = self.lengths[seq]
 
+    def copy_states(self, seq):
+        """The states of a sequence, to go back to; None at its begin, where they are zero whatever stands in them."""
+        if not self.lengths[seq] or not self._states:
+            return None
+        return {key: array[seq].copy() for key, array in self._states.items()}
+
+    def paste_states(self, seq, states):
+        for key, array in (states or {}).items():
+            self._states[key][seq] = array
+
     def truncate(self, seq, n=0):
         """Forget all positions of a sequence from n on; how many are left.
 
@@ -110,7 +129,7 @@ class Ring:
     """Which pages hold the positions of each sequence, for layers that look equally far back."""
 
     def __init__(self, positions, n_seq):
-        per_seq = -(-positions // PAGE) + 1
+        per_seq = pages_for(positions)
         self.pages = per_seq * n_seq
         self.table = np.zeros((n_seq, per_seq), np.int32)
         self.reach = (per_seq - 1) * PAGE  # positions that are there for certain, however far a sequence has come
@@ -128,6 +147,11 @@ class Ring:
         while self._used[seq] > keep:
             self._used[seq] -= 1
             self._free.append(int(self.table[seq, self._used[seq]]))
+
+
+def pages_for(positions):
+    """Pages of one sequence: one more than are full, so that a ring keeps its window while it is written."""
+    return -(-positions // PAGE) + 1
 
 
 def checked(kv_type):

@@ -82,6 +82,8 @@ class CachedModel:
     name: str
     path: Path
     size_bytes: int
+    source: str = "hub"  # or "pypi", and of other programs "ollama", "lmstudio"
+    paths: tuple = ()  # of all shards
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -235,9 +237,14 @@ def own_cache():
     return Path(base).expanduser() / "llama-gguf"
 
 
+def repo_folder(repo):
+    """Where the Hub's cache keeps a repository."""
+    return hub_cache() / f"models--{repo.replace('/', '--')}"
+
+
 def snapshot(repo, revision="main"):
     """The folder of a repository's cached revision, or None."""
-    folder = hub_cache() / f"models--{repo.replace('/', '--')}"
+    folder = repo_folder(repo)
     try:
         commit = (folder / "refs" / revision).read_text().strip()
     except (OSError, ValueError):
@@ -264,17 +271,20 @@ def _hub_models():
     for folder in sorted(hub_cache().glob("models--*--*")):
         repo = folder.name.removeprefix("models--").replace("--", "/", 1)
         if files := snapshot(repo):
-            for first, size in _models_in(files):
-                yield CachedModel(f"{repo}/{first}", files / first, size)
+            for names, size in models_in(files):
+                paths = tuple(files / name for name in names)
+                yield CachedModel(f"{repo}/{names[0]}", paths[0], size, "hub", paths)
 
 
 def _package_models():
     for folder in sorted((own_cache() / "pypi").glob("[!.]*")):
-        for first, size in _models_in(folder):
-            yield CachedModel(f"pypi:{folder.name}", folder / first, size)
+        for names, size in models_in(folder):
+            paths = tuple(folder / name for name in names)
+            yield CachedModel(f"pypi:{folder.name}", paths[0], size, "pypi", paths)
 
 
-def _models_in(folder):
+def models_in(folder):
+    """(names, the first shard first, and bytes) of each model below a folder."""
     sizes = {name: size for name, size in gguf_files(folder).items() if is_model(name)}
-    for first, names in group_shards(sizes).items():
-        yield first, sum(sizes[n] for n in names)
+    for names in group_shards(sizes).values():
+        yield names, sum(sizes[n] for n in names)

@@ -1,6 +1,42 @@
 """A whole forward pass: embedding, blocks, head, in the order that all models share."""
 
-from .graph import wrong
+from . import hparams, models
+from .errors import ModelError
+from .graph import Graph, Weights, wrong
+
+IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
+
+
+def graph_of(metadata, tensors, n_ctx=None):
+    """The graph of a model, by what a header says: no weight is read. ModelError where there cannot be one."""
+    family = models.find(metadata.arch)
+    h = hparams.read(metadata, family, tensors)
+    graph = Graph(h, n_ctx or h.context)
+    weights = Weights(graph, tensors)
+    trace(graph, family, weights)
+    check_complete(graph, weights, metadata)
+    return graph
+
+
+def skipped_blocks(h):
+    """Beginnings of names of tensors behind the layers, which only predict several tokens at once."""
+    return tuple(f"blk.{h.layers + i}." for i in range(h.skipped))
+
+
+def check_complete(graph, weights, metadata):
+    """ModelError if a tensor is not read, which belongs to a structure that no model file states, or experts lack."""
+    skipped = skipped_blocks(graph.h)
+    unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
+    if unread:
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        raise ModelError(
+            f"tensor {unread[0]}{more} is not part of the {metadata.arch} models that llama-gguf knows; "
+            "the file is some other structure and would give wrong answers",
+            tensor=unread[0],
+        )
+    routing = graph.h.routing
+    if routing and not any(r.kind == "experts_sum" for r in graph.records):
+        raise metadata.error(".expert_count", f"is {routing.count}, but no layer has experts")
 
 
 def trace(graph, module, weights, layers=None, states=False):

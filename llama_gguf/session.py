@@ -49,6 +49,7 @@ class Session:
             raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {self.graph.most} positions")
         if not self.graph.causal:
             batch = max(batch, n_ctx)  # queries see what comes later: a text runs in one step
+        self.steering = {layer: v for layer, v in model.steering.items() if layer in self.layers}
         self.cache = KVCache(self.graph.caches, n_ctx, n_seq, kv_type or model.kv_type, batch, self.graph.states)
         self.batch = min(batch, max(16, n_ctx))
         self.planned = self.build()
@@ -60,7 +61,7 @@ class Session:
 
     def build(self, **how):
         """A plan on this session's cache; `how` goes to Lowering."""
-        lowering = Lowering(self.graph, self.model.store, **how)
+        lowering = Lowering(self.graph, self.model.store, steering=self.steering, **how)
         return Planned(
             lowering, self.model.store, self.cache, capacity=self.batch, n_threads=self.model.n_threads
         )
@@ -96,6 +97,17 @@ class Session:
             if self.layers.start:
                 raise ModelError(f"layers with windows or states cannot go back to {n}; the sequence is empty now")
             self.forward(before, seq)
+
+    def keep(self, ids, seq=0):
+        """Keep of a sequence what `ids` begin with, their last token not counted; how many positions that is.
+
+        None are left where windows or states have gone past them.
+        """
+        with self.lock:
+            here = self.tokens[seq]
+            most = min(len(here), len(ids) - 1)
+            same = next((i for i in range(most) if here[i] != ids[i]), most)
+            return self.roll_back(seq, same)
 
     def roll_back(self, seq, n):
         """Keep the first n positions, or none where that cannot be; how many."""
@@ -214,8 +226,9 @@ class Session:
 
 
 def part_of(every, layers):
-    """`layers`, or every one; ValueError if they are not neighbours of this model."""
+    """`layers`, or every one; ValueError if they are not neighbours of this model. range(n, n) after all n: the head."""
     layers = every if layers is None else layers
-    if not layers or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:
+    head_only = layers.start == layers.stop == every.stop
+    if not (layers or head_only) or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:
         raise ValueError(f"layers must be a range within 0 ... {every.stop - 1}, not {layers}")
     return layers

@@ -41,7 +41,7 @@ class WeightStore:
     def pack(self, tensors):
         """Pack what is to be packed, into one block of memory: the system can give large pages to that."""
         tensors = [t for t in dict.fromkeys(tensors) if self.packed(t)]
-        sizes = [-(-self._panels(t)[1] // LINE) * LINE for t in tensors]
+        sizes = [self.panels_bytes(t) for t in tensors]
         room = np.empty(sum(sizes) + LINE, np.uint8)
         at, jobs = -address(room) % LINE, []
         for tensor, size in zip(tensors, sizes, strict=True):
@@ -67,6 +67,18 @@ class WeightStore:
                     first, end = panel * self._lanes, min(panel + each, in_one)
                     room = panels[(i * in_one + panel) * size : (i * in_one + end) * size]
                     yield tensor, i * len(raw) + first, raw[first : end * self._lanes], room
+
+    def panels_bytes(self, tensor):
+        """Bytes of a packed tensor, rounded to cache lines."""
+        return -(-self._panels(tensor)[1] // LINE) * LINE
+
+    def scratch(self, tensor):
+        """Bytes in which a thread makes panels, or float rows, of a tensor that is not packed."""
+        if self.packed(tensor):
+            return 0
+        exact = self.exact or tensor.type.id not in self._kernels
+        panel = engine.panel_bytes(0 if exact else tensor.type.id, tensor.shape[-1])
+        return panel + exact * 4 * self._lanes * tensor.shape[-1]
 
     def _panels(self, tensor):
         """Bytes of one panel, and of all; each expert's begin anew."""

@@ -164,6 +164,13 @@ cdef class Bpe(Merger):
             slot = (slot + 1) & self.mask
         return &self.pairs[slot]
 
+    def rank(self, bytes left, bytes right):
+        """Which of the file's merges joins two texts, as the vocabulary spells them; None if none does."""
+        cdef int32_t a = self.texts.lookup(<const uint8_t*>(<char*>left), len(left))
+        cdef int32_t b = self.texts.lookup(<const uint8_t*>(<char*>right), len(right))
+        cdef Pair *pair = self.find(a, b)
+        return None if a == NONE or b == NONE or pair.key == FREE else pair.rank
+
     cdef int32_t first(self, const uint8_t *at, Py_ssize_t size) noexcept nogil:
         return self.byte_token[at[0]] if self.by_byte else self.texts.lookup(at, size)
 

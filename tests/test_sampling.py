@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llama_gguf.errors import ModelError
-from llama_gguf.sampling import Sampler
+from llama_gguf.sampling import Sampler, top_logprobs
 
 
 def row(n=1000, seed=0, scale=3):
@@ -143,3 +143,43 @@ def test_no_possible_token_is_a_model_error():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError):
         Sampler(**settings)
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"top_k": 5}, {"top_p": 0.6}, {"min_p": 0.2}, {"temperature": 0.0}, {"top_k": 9, "top_p": 0.8, "min_p": 0.1},
+    {"top_k": 4, "repeat_penalty": 1.7}, {"min_p": 0.1, "temperature": 3.0}])
+def test_the_last_step_is_what_the_sampler_draws_from(settings):
+    logits, history = row(12, scale=1.0), [0, 3, 3]
+    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 1, **settings}
+    last, sampler, n = Sampler(**settings).steps(logits, history)[-1], Sampler(**settings), 20000
+    drawn = np.bincount([sampler.sample(logits, history) for _ in range(n)], minlength=12) / n
+    expected = np.zeros(12)
+    expected[last.ids] = last.probabilities
+    assert np.abs(drawn - expected).max() < 0.015
+    assert set(np.flatnonzero(drawn)) <= set(last.ids.tolist())
+
+
+def test_steps_drop_tokens_one_after_the_other():
+    logits = np.log(np.array([0.4, 0.05, 0.3, 0.15, 0.1], np.float32))
+    steps = Sampler(temperature=1.0, top_k=4, top_p=0.85, min_p=0.5).steps(logits)
+    assert [(s.name, s.ids.tolist()) for s in steps] == [
+        ("logits", [0, 2, 3, 4, 1]), ("penalties", [0, 2, 3, 4, 1]), ("top_k", [0, 2, 3, 4]),
+        ("top_p", [0, 2, 3]), ("min_p", [0, 2]), ("temperature", [0, 2])]
+    assert steps[-1].probabilities == pytest.approx([4 / 7, 3 / 7])
+
+
+@pytest.mark.parametrize("bad", [[1.0, math.nan], [math.inf, 1.0], [-math.inf, -math.inf]])
+def test_steps_refuse_broken_logits(bad):
+    with pytest.raises(ModelError):
+        Sampler().steps(np.array(bad, np.float32))
+
+
+@given(st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=40), st.integers(1, 50))
+def test_top_logprobs_are_the_best_of_the_softmax(values, k):
+    logits = np.array(values, np.float32)
+    p = np.exp(logits.astype(np.float64) - logits.max())
+    p /= p.sum()
+    found = top_logprobs(logits, k)
+    assert [i for i, _ in found] == np.argsort(-logits, kind="stable")[:k].tolist()
+    assert np.allclose(np.exp([x for _, x in found]), p[[i for i, _ in found]], atol=1e-5)
+    assert top_logprobs(logits, k, len(values) - 1)[0][0] == len(values) - 1

@@ -21,9 +21,16 @@ COMMANDS = {
     "tokenize": "tokenize",
     "download": "download",
     "models": "models",
+    "plan": "plan",
     "types": "types",
     "convert": "convert",
     "export": "export",
+    "split": "split",
+    "merge": "merge",
+    "set": "edit:set_value",
+    "rename": "edit:rename",
+    "remove": "edit:remove",
+    "add-template": "edit:add_template",
 }
 HIDDEN = {"pull": "download", "show": "info", "ls": "models:list_models"}
 

@@ -37,8 +37,9 @@ class Answer:
     def report(self, load_seconds):
         """Timings on stderr."""
         r = self.result()
+        known = f" ({r.reused_tokens} known already)" if r.reused_tokens else ""
         note(
-            f"load {load_seconds:.2f} s; prompt {r.prompt_tokens} tokens, "
+            f"load {load_seconds:.2f} s; prompt {r.prompt_tokens} tokens{known}, "
             f"{r.prompt_tokens_per_second:.1f} tokens/s; answer {len(r.tokens)} tokens, "
             f"{r.tokens_per_second:.1f} tokens/s; ended by {r.finish_reason}"
         )

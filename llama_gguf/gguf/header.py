@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from llama_gguf.errors import FormatError
 from llama_gguf.gguf import strings
+from llama_gguf.gguf.cursor import BROKEN, Cursor
 from llama_gguf.gguf.metadata import Metadata
 from llama_gguf.gguf.types import BY_ID, TensorType, explain_unknown
 from llama_gguf.gguf.values import CODES, KINDS, SIZES, LazyArray
@@ -25,7 +26,6 @@ MAX_DIMS = 4
 MIN_KEY_ENTRY = 14  # length, one byte of key, kind, one byte of value
 MIN_TENSOR_ENTRY = 33  # length, one byte of name, n_dims, one dim, type, offset
 
-BROKEN = "the file is truncated or corrupted, download it again"
 _U32, _U64, _COUNTS = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<QQ")
 _SCALARS = {kind: struct.Struct("<" + code) for kind, code in CODES.items()}
 _INFOS = {n: struct.Struct(f"<{n}QIQ") for n in range(1, MAX_DIMS + 1)}
@@ -50,57 +50,9 @@ class Header:
     data_start: int
 
 
-class Cursor:
-    """A position in a buffer that cannot leave it.
-
-    `what` and its arguments are put together only when there is something to complain about.
-    """
-
-    __slots__ = ("buf", "path", "pos", "size")
-
-    def __init__(self, buf, path, pos=0):
-        self.buf, self.path, self.pos, self.size = buf, path, pos, len(buf)
-
-    def error(self, message, **where):
-        return FormatError(message, path=self.path, **where)
-
-    @property
-    def left(self):
-        return self.size - self.pos
-
-    def take(self, n_bytes, what, *args):
-        """Step over `n_bytes` and return where they start."""
-        start = self.pos
-        if n_bytes > self.size - start:
-            raise self.error(f"{what.format(*args)} at byte {start} needs {n_bytes} bytes, but"
-                             f" only {self.left} are left: {BROKEN}")
-        self.pos = start + n_bytes
-        return start
-
-    def unpack(self, layout, what, *args):
-        return layout.unpack_from(self.buf, self.take(layout.size, what, *args))
-
-    def name(self, limit, what, *args):
-        """A key or a tensor name: 1 to `limit` bytes of UTF-8 without NUL."""
-        (n,) = self.unpack(_U64, what, *args)
-        if not 1 <= n <= limit:
-            raise self.error(f"{what.format(*args)} at byte {self.pos} is {n} bytes long; 1 to"
-                             f" {limit} are allowed")
-        start = self.take(n, what, *args)
-        raw = self.buf[start : start + n]
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError:
-            text = "\0"
-        if "\0" in text:
-            raise self.error(f"{what.format(*args)} at byte {start} is not UTF-8 without NUL:"
-                             f" {raw[:40]!r}")
-        return text
-
-
 def read_header(source, strict=True):
     """Parse and check the header of a Source; raises FormatError."""
-    cursor = Cursor(source.map, source.path, 4)
+    cursor = Cursor(source.map, source.path, 4, source.size)
     version = _read_version(cursor)
     n_tensors, n_keys = cursor.unpack(_COUNTS, "the header")
     _check_count(cursor, n_tensors, MAX_TENSORS, MIN_TENSOR_ENTRY, "tensors")
@@ -184,6 +136,7 @@ def _read_array(cursor, key):
     if n * size > cursor.left:
         raise cursor.error(f"{what} of {n} {kind} needs at least {n * size} bytes, but only"
                            f" {cursor.left} are left: {BROKEN}", key=key)
+    cursor.need(cursor.pos + n * size)
     array = LazyArray(cursor.buf, cursor.pos, n, kind)
     if kind == "str":
         _skip_strings(cursor, n, what)
@@ -197,6 +150,7 @@ def _read_array(cursor, key):
 def _skip_strings(cursor, n, what):
     end = strings.skip(cursor.buf, cursor.pos, n)
     if end < 0:
+        cursor.need(cursor.have + 1)
         raise cursor.error(f"string {-1 - end} of {what} runs past the end: {BROKEN}")
     cursor.pos = end
 
@@ -276,12 +230,13 @@ def _check_overlap(cursor, tensors):
 
 def _check_data_start(cursor, tensors, data_start, strict):
     """The table must end where the data starts: catches a tensor count that is too small."""
+    cursor.need(data_start)
     if cursor.buf[cursor.pos : data_start].strip(b"\0"):
         _complain(cursor, strict, f"bytes {cursor.pos} to {data_start}, between the tensor table"
                   " and the data, are not zero: the tensor count is wrong or the file corrupted")
     last = data_start + max(t.offset + t.n_bytes for t in tensors)
     if cursor.pos == data_start and cursor.size > last:  # no padding that could tell
-        probe = Cursor(cursor.buf, cursor.path, data_start)
+        probe = Cursor(cursor.buf, cursor.path, data_start, cursor.size)
         try:
             _read_tensor(probe, len(tensors))
         except FormatError:

@@ -52,6 +52,14 @@ class Metadata(Mapping):
     def __repr__(self):
         return f"<Metadata of {len(self)} keys>"
 
+    def _repr_html_(self):
+        from llama_gguf.gguf.reprs import metadata_html
+
+        return metadata_html(self)
+
+    def _ipython_key_completions_(self):
+        return list(self)
+
     def kind(self, key):
         """What the file stores under `key`: "u32", "str", "array" ... (see values.KINDS)."""
         return self._entries[key][0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from llama_gguf.gguf.shards import open_all
 from llama_gguf.gguf.tensor import Tensor
+from llama_gguf.gguf.tensors import Tensors
 
 
 class GGUFFile:
@@ -12,20 +13,29 @@ class GGUFFile:
 
     Opening reads header and tensor table only and raises FormatError where anything in them is
     wrong. `strict=False` turns three faults that do no harm (holes between tensors, tensors out
-    of file order, padding that is not zero) into warnings. A context manager.
+    of file order, padding that is not zero) into warnings. `alone`: this file only, though it be
+    one of several shards. A context manager.
     """
 
-    def __init__(self, path, strict=True):
+    def __init__(self, path, strict=True, alone=False):
         self.path = Path(os.fspath(path))
-        opened = open_all(os.fspath(path), strict)
+        self._take(open_all(os.fspath(path), strict, alone))
+
+    @classmethod
+    def of(cls, path, opened):
+        """A file by the Source (or what stands for one) and Header of each of its shards."""
+        file = cls.__new__(cls)
+        file.path = Path(path)
+        file._take(opened)
+        return file
+
+    def _take(self, opened):
         self._sources = [source for source, _ in opened]
         first = opened[0][1]
         self.version, self.alignment, self.metadata = first.version, first.alignment, first.metadata
-        self.tensors = {
-            info.name: Tensor(info, source, header.data_start)
-            for source, header in opened
-            for info in header.tensors
-        }
+        self.tensors = Tensors(
+            Tensor(info, source, header.data_start) for source, header in opened for info in header.tensors
+        )
 
     @property
     def paths(self):
@@ -55,3 +65,8 @@ class GGUFFile:
 
     def __repr__(self):
         return f"<GGUFFile {self.path} {len(self.tensors)} tensors, {self.size:,} bytes>"
+
+    def _repr_html_(self):
+        from llama_gguf.gguf.reprs import file_html
+
+        return file_html(self)

@@ -21,13 +21,16 @@ def parse_name(path):
     return match and (match["stem"], int(match["no"]) - 1, int(match["count"]))
 
 
-def open_all(path, strict=True):
-    """(Source, Header) of the file and, if it is the first of several, of the others."""
-    opened = []
+def open_all(path, strict=True, alone=False, opener=None, there=None):
+    """(Source, Header) of the file and, if it is the first of several, of the others; `alone`: not of those.
+
+    `opener` gives the pair of a path (None: of a local one), `there` are the names beside it.
+    """
+    opened, opener = [], opener or _open
     try:
-        opened.append(_open(path, strict))
-        for sibling in _siblings(*opened[0]):
-            opened.append(_open(sibling, strict))
+        opened.append(opener(path, strict))
+        for sibling in () if alone else _siblings(*opened[0], there):
+            opened.append(opener(sibling, strict))
             _check_place(*opened[-1], index=len(opened) - 1, first=opened[0][1])
         _check_tensors(opened)
     except BaseException:
@@ -46,7 +49,7 @@ def _open(path, strict):
         raise
 
 
-def _siblings(source, header):
+def _siblings(source, header, there=None):
     """Paths of shards 2..N beside the first; they must all be there."""
     count, index = _split_key(source, header, "count", 1), _split_key(source, header, "no", 0)
     if count <= 1:
@@ -61,7 +64,7 @@ def _siblings(source, header):
         raise FormatError(f"this is shard 1 of {count}, so its name must end in"
                           f" {shard_name('', 0, count)}", path=source.path, key="split.count")
     names = [shard_name(named[0], i, count) for i in range(1, count)]
-    there = set(os.listdir(folder or "."))
+    there = set(os.listdir(folder or ".") if there is None else there)
     missing = [name for name in names if name not in there]
     if missing:
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""

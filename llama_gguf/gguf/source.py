@@ -50,6 +50,10 @@ class Source:
             raise ValueError(f"{self.path}: the file is closed")
         return self._map
 
+    def view(self, start, n_bytes):
+        """(buffer, where in it) that holds a range of the file."""
+        return self.map, start
+
     def check_unchanged(self):
         """ModelError if the open file has changed since; one replaced by rename has not."""
         status = os.fstat(self.fd)

@@ -2,9 +2,6 @@
 
 import math
 
-CHUNK = 1 << 22
-"""Elements that `stats` dequantizes at a time (16 MB)."""
-
 
 class Tensor:
     """One tensor; nothing is read from the file before it is asked for.
@@ -37,7 +34,8 @@ class Tensor:
         """The bytes as stored: read-only uint8 (rows, row_bytes), a view that keeps the map."""
         import numpy as np
 
-        view = np.frombuffer(self._source.map, np.uint8, self.n_bytes, self.offset)
+        buffer, start = self._source.view(self.offset, self.n_bytes)
+        view = np.frombuffer(buffer, np.uint8, self.n_bytes, start)
         return view.reshape(-1, self.row_bytes)
 
     def numpy(self, rows=None):
@@ -78,31 +76,24 @@ class Tensor:
         keeps_axis = not isinstance(first, int)
         return self.numpy(first)[(slice(None), *rest) if keeps_axis else rest]
 
-    def stats(self):
-        """min, max, mean, std (over the finite values) and counts of zeros, NaN and infinity."""
-        import numpy as np
+    def stats(self, most=None):
+        """Range, mean, deviation, kurtosis, histogram, outliers and largest channels, as a dict; see gguf.stats.
 
-        low, high, count, total, squares = math.inf, -math.inf, 0, 0.0, 0.0
-        zeros = nan = inf = 0
-        for values in self._chunks():
-            n_nan = int(np.isnan(values).sum())
-            finite = values[np.isfinite(values)].astype(np.float64)
-            nan, inf = nan + n_nan, inf + values.size - finite.size - n_nan
-            zeros += int((values == 0).sum())
-            if finite.size:
-                low, high = min(low, finite.min()), max(high, finite.max())
-                count, total = count + finite.size, total + finite.sum()
-                squares += np.square(finite).sum()
-        mean = total / count if count else math.nan
-        std = math.sqrt(max(squares / count - mean * mean, 0.0)) if count else math.nan
-        return {"min": float(low), "max": float(high), "mean": float(mean), "std": float(std),
-                "zeros": zeros, "nan": nan, "inf": inf}
+        most: look at about so many values only, in rows evenly spaced.
+        """
+        from llama_gguf.gguf.stats import stats
 
-    def _chunks(self):
-        step = max(1, CHUNK // self.shape[-1])
-        raw = self.raw
-        for start in range(0, len(raw), step):
-            yield self._dequantize(raw[start : start + step])
+        return stats(self, most)
+
+    def block(self, index, against=()):
+        """The block microscope: one quantized block taken apart; see blocks.Block.
+
+        index: its number in the file, or (row, block of the row). against: a tensor of the same shape (or a list of
+        them) whose weights at the same place are compared.
+        """
+        from llama_gguf.blocks import Block
+
+        return Block(self, index, against)
 
     def release(self, first=0, rows=None):
         """Give the memory of mapped pages back, those of some rows or all; a later read loads them again."""
@@ -111,3 +102,8 @@ class Tensor:
 
     def __repr__(self):
         return f"<Tensor {self.name} {self.type} {self.shape}, {self.n_bytes:,} bytes>"
+
+    def _repr_html_(self):
+        from llama_gguf.gguf.reprs import tensor_html
+
+        return tensor_html(self)

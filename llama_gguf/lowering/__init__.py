@@ -4,8 +4,10 @@ Buffers are named by keys: ("x", id) holds a value's floats, ("q", id) its 8-bit
 ("cache", layer) and ("parts",) what attention writes.
 """
 
+import numpy as np
+
 from .acts import ACTS
-from .attention import Attention
+from .attention import SHOWN, Attention, scope_of
 from .dense import Dense
 from .encoders import Encoders
 from .experts import Experts, fused_experts
@@ -22,18 +24,26 @@ QUANTIZING = {  # can leave an 8-bit copy too
 
 
 class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
-    """Records to tasks. `visible`: nothing is fused and attention shows scores and pattern (at most `keys` wide)."""
+    """Records to tasks. `watched`: keys (see trace.names) of values that are to be seen and written to: what would hide
+    one is not fused. Attention shows scores and pattern, at most `keys` wide, where one of them is watched.
+    `visible`: every value is. `steering`: {layer: vector}, added to what leaves the layer.
+    """
 
-    def __init__(self, graph, store, visible=False, keys=0):
-        self.graph, self.quantized, self.visible, self.keys = graph, store.quantized, visible, -(-keys // 64) * 64
+    def __init__(self, graph, store, watched=(), keys=0, visible=False, steering=None):
+        self.graph, self.quantized, self.keys = graph, store.quantized, -(-keys // 64) * 64
         self.tasks, self.made, self.widths, self.views = [], {}, {}, {}
-        records = list(graph.records) if visible else fused_experts(fused(graph.records, store), store)
+        self.watched = every_key(graph) if visible else set(watched)
+        self.steering = steered(graph, steering or {})
+        hidden = self.watched | self.steering.keys()
+        records = fused_experts(fused(graph.records, store, hidden), store, hidden)
         self.terms = {}  # of a value's 8-bit copy: as many as its most exacting reader wants
         for r in records:
             if r.kind in PRODUCTS:
                 self.terms[r.inputs[0].id] = max(self.terms.get(r.inputs[0].id, 1), r.attrs.get("terms", 1))
         for record in records:
             getattr(self, f"do_{record.kind}", self.do_plain)(record)
+            if record.out.id in self.steering:
+                self.steer(record)
         for task in self.tasks:
             task.sources = {name: self.views.get(key, key) for name, key in task.sources.items()}
 
@@ -55,13 +65,19 @@ class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
         key = ("q" * terms, act.id)
         if key not in self.widths:
             maker = self.made.get(("x", act.id))
-            if maker and maker.kind in QUANTIZING and not self.visible:
+            if maker and maker.kind in QUANTIZING and act.id not in self.watched:
                 maker.q, maker.terms = key, terms
             else:
                 name, source = f"{act.name}:q{8 * terms}", {"a": ("x", act.id)}
                 self.add(Task("quantize", name, act.width, act.wanted, sources=source, q=key, terms=terms))
             self.widths[key] = act.width
         return key
+
+    def steer(self, r):
+        """The same row is added to all, in place."""
+        key, row = ("x", r.out.id), self.steering[r.out.id]
+        name, b = f"{r.name}:steered", np.pad(np.asarray(row, np.float32), (0, -len(row) % 16))
+        self.add(Task("add", name, r.out.width, r.out.wanted, key, {"a": key}, vectors={"b": b}, where=r.where))
 
     def do_plain(self, r):
         self.add(self.task(r))
@@ -92,3 +108,14 @@ class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
         task.weight, task.other = r.attrs["gate"], r.attrs["up"]
         self.widths[task.q] = task.width
         self.add(task)
+
+
+def every_key(graph):
+    """Keys of all values: the number of what a record makes, the names of what visible attention shows."""
+    attention = [f"{scope_of(r)}{name}" for r in graph.records if r.kind == "attend" for name in SHOWN]
+    return {r.out.id for r in graph.records} | set(attention)
+
+
+def steered(graph, vectors):
+    """{number of what leaves a layer: vector}"""
+    return {graph.names[f"blk.{layer}.resid_post"].id: v for layer, v in vectors.items()}

@@ -2,6 +2,13 @@
 
 from .task import Task
 
+SHOWN = ("attn_scores", "attn_pattern")
+
+
+def scope_of(r):
+    """ "blk.7." of the record that attends there."""
+    return r.name.removesuffix("attn_z")
+
 
 class Attention:
     """Methods of Lowering."""
@@ -22,7 +29,7 @@ class Attention:
         self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
         sinks = {"gain": r.attrs["sinks"]} if r.attrs["sinks"] else {}
         slopes = {"bias": r.attrs["slopes"]} if r.attrs["slopes"] else {}
-        if self.visible:
+        if not self.watched.isdisjoint(scope_of(r) + name for name in SHOWN):
             return self.attend_visibly(r, q, (heads, self.keys, window, reach), sinks, slopes)
         n = (heads, None, window, reach)  # None: parts at most, known when the cache is
         how = {"n": n, "f": (r.attrs["scale"], r.attrs["cap"]), "layer": layer, "vectors": sinks | slopes}
@@ -30,8 +37,8 @@ class Attention:
         self.add(self.task(r, "merge", n=n, layer=layer, vectors=sinks)).sources = {"a": ("x", r.out.id)}
 
     def attend_visibly(self, r, q, n, sinks, slopes):
-        scope, width, layer = r.name.removesuffix("attn_z"), n[0] * n[1], r.attrs["layer"]
-        scores, pattern = (("x", f"{scope}{name}") for name in ("attn_scores", "attn_pattern"))
+        width, layer = n[0] * n[1], r.attrs["layer"]
+        scores, pattern = (("x", scope_of(r) + name) for name in SHOWN)
         how = {"sources": {"a": q}, "f": (r.attrs["scale"], r.attrs["cap"]), "layer": layer, "vectors": slopes}
         self.add(Task("scores", scores[1], width, dst=scores, n=n, **how))
         self.add(Task("softmax", pattern[1], width, dst=pattern, sources={"a": scores}, n=n, vectors=sinks))

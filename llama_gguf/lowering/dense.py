@@ -16,7 +16,7 @@ class Dense:
         key = ("x", r.inputs[0].id)
         *base, start = self.views.get(key, (*key, 0))
         view = (*base, start + r.attrs["start"])
-        if self.visible:
+        if r.out.id in self.watched:
             self.add(self.task(r, "copy")).sources = {"a": view}
         else:
             self.views[("x", r.out.id)] = view

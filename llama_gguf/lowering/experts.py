@@ -9,9 +9,9 @@ GATINGS = ("softmax", "sigmoid", "chosen", "sqrt_softplus")  # by their numbers 
 OAI = 100  # an act of gate and up
 
 
-def fused_experts(records, store):
+def fused_experts(records, store, watched=frozenset()):
     """What fusion.fused left, with the steps of each mixture joined."""
-    readers = Counter(x.id for r in records for x in r.inputs)
+    readers = Counter(x.id for r in records for x in r.inputs) + Counter(x for x in watched if isinstance(x, int))
     makers = {r.out.id: r for r in records}
     gone, result = set(), {}
 
@@ -20,13 +20,14 @@ def fused_experts(records, store):
         gone.update(map(id, parts))
 
     for r in records:
-        if r.kind == "gate_weights":
+        if r.kind == "gate_weights" and watched.isdisjoint(x.id for x in r.inputs):
             probs, topk = (makers[x.id] for x in r.inputs)
             attrs = topk.attrs | {"ids": topk.out, "by_logits": topk.inputs[0] is not probs.out}
             take(r, "route", probs.inputs, attrs, probs, topk)
         elif r.kind in ("gated", "swiglu_oai"):
             gate, up = (single(x, "experts", makers, readers) for x in r.inputs)
-            apart = not (gate and up) or gate.inputs != up.inputs or not reads8(r.out, records, store)
+            apart = not (gate and up) or gate.inputs != up.inputs or r.out.id in watched
+            apart = apart or not reads8(r.out, records, store)
             if not apart and all(one_product(x, store) for x in (gate, up)):
                 weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
                 take(r, "experts_gated", gate.inputs, {"fn": "oai", "f": ()} | r.attrs | gate.attrs | weights, gate, up)

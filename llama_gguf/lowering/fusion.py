@@ -3,11 +3,11 @@
 from collections import Counter
 
 
-def fused(records, store):
+def fused(records, store, watched=frozenset()):
     """Pairs of records that run as one: act(x) * y, both products of a gated MLP with it, product + residual, keys
-    rotated as they are stored, act(convolution).
+    rotated as they are stored, act(convolution). What is watched has one reader more, and stands alone.
     """
-    readers = Counter(x.id for r in records for x in r.inputs)
+    readers = Counter(x.id for r in records for x in r.inputs) + Counter(x for x in watched if isinstance(x, int))
     makers = {r.out.id: r for r in records}
     users = {r.out.id: [n for n in records if r.out in n.inputs] for r in records if r.kind == "mul"}
     gone, result = set(), {}
@@ -19,7 +19,7 @@ def fused(records, store):
     for r in records:
         if r.kind == "mul" and (act := single(r.inputs[0], "act", makers, readers)):
             gate, up = (single(x, "matmul", makers, readers) for x in (act.inputs[0], r.inputs[1]))
-            readers8 = all(plain8(n, store) for n in users[r.out.id])
+            readers8 = r.out.id not in watched and all(plain8(n, store) for n in users[r.out.id])
             if gate and up and readers8 and one_product(gate, up, store):
                 weights = {"gate": gate.attrs["weight"], "up": up.attrs["weight"]}
                 take(r, "gated_matmul", gate.inputs, act.attrs | weights, act, gate, up)

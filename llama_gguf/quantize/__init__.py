@@ -2,13 +2,13 @@
 
     quantize_file("model-f16.gguf", "model.gguf", "Q4_K_M", Imatrix.load("imatrix.gguf"))
 
-Beside them the NumPy twins of the engine's kernels, and the microscope that takes a block apart.
+Blocks are taken apart in `llama_gguf.blocks`.
 """
 
+from llama_gguf.blocks import block_fields
 from llama_gguf.quantize.files import quantize_file
 from llama_gguf.quantize.filetypes import FILE_TYPES
 from llama_gguf.quantize.imatrix import Imatrix
-from llama_gguf.quantize.microscope import block_fields
 from llama_gguf.quantize.plan import plan_file
 from llama_gguf.quantize.recipes import Recipe
 

@@ -60,8 +60,9 @@ class Reference(Graph):
         self.edit(record.name, record.out)
 
     def alias(self, name, act):
-        super().alias(name, act)
-        self.edit(name, act)
+        if name not in self.names:
+            super().alias(name, act)
+            self.edit(name, act)
 
     def named(self, name, value):
         """A value inside a record that a trace shows too, like attn_pattern (heads, queries, keys)."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Values of `tokenizer.ggml.token_type`; 0 is undefined."""
+KIND_NAMES = ("undefined", "normal", "unknown", "control", "user-defined", "unused", "byte")
 KNOWN = bytes(range(BYTE + 1))
 
 PREFIX = "tokenizer.ggml."

@@ -49,9 +49,9 @@ class SentencePieces:
         self.texts, self.kinds = texts, special.kinds
         self.add_space_prefix = metadata.bool(PREFIX + "add_space_prefix", True)
         rows = byte_rows(metadata, texts, special.ids["unk"])
-        scores = read_scores(metadata, len(texts), None)
+        self.scores = read_scores(metadata, len(texts), None)
         try:
-            self.merger = Spm(texts, scores)
+            self.merger = Spm(texts, self.scores)
         except ValueError as error:
             raise metadata.error(PREFIX + "scores", str(error)) from None
         self.merger.set_fallback(rows)

@@ -80,17 +80,41 @@ class Tokenizer:
         `bos`: with the first and last tokens that the file asks for (`add_bos`, `add_eos`).
         `special`: the texts of control tokens stand for those tokens, else for themselves.
         """
-        ids, after_special = [], True
-        for part in self._partition.split(text, special):
+        ids = []
+        for part, after_special in self.parts(text, special):
             if isinstance(part, str):
                 ids += self._backend.encode(part, after_special)
             else:
                 ids.append(part)
-            after_special = not isinstance(part, str)
         if not bos:
             return ids
         first, last = self.frame()
         return [*first, *ids, *last]
+
+    def infill(self, prefix, suffix):
+        """Ids of the prompt for what stands between two texts: `fim_pre` prefix `fim_suf` suffix `fim_mid`.
+
+        Special tokens' texts inside them are plain text. ModelError if the vocabulary has no such tokens.
+        """
+        missing = [role for role in ("fim_pre", "fim_suf", "fim_mid") if getattr(self, role) is None]
+        if missing:
+            raise ModelError(f"the vocabulary has no {', '.join(missing)} token: the model cannot fill in a middle")
+        first, _ = self.frame()
+        before, after = (self.encode(text, bos=False, special=False) for text in (prefix, suffix))
+        return [*first, self.fim_pre, *before, self.fim_suf, *after, self.fim_mid]
+
+    def parts(self, text, special=True):
+        """(text or id, does it begin the text or follow a special token?) after special tokens are cut out."""
+        after_special = True
+        for part in self._partition.split(text, special):
+            yield part, after_special
+            after_special = not isinstance(part, str)
+
+    def explain(self, text, bos=True, special=True):
+        """How encode() comes to its tokens: an explain.Explanation, which notebooks show in colour."""
+        from llama_gguf.vocab.explain import Explanation
+
+        return Explanation(self, text, bos, special)
 
     def frame(self):
         """The ids that `encode(bos=True)` puts before and after a text, as two lists."""
@@ -135,6 +159,10 @@ class Tokenizer:
     def text(self, i):
         """A token as the file spells it."""
         return self._texts[self.checked(i)].decode("utf-8", "replace")
+
+    def kind(self, i):
+        """What the token is for: one of special.KIND_NAMES."""
+        return specials.KIND_NAMES[self._special.kinds[self.checked(i)]]
 
     def is_control(self, i):
         """Does the token steer the model rather than stand for text?"""

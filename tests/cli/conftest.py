@@ -21,6 +21,9 @@ LAUNCHER = f"""if 1:
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch, tmp_path):
     """No cache of the user's and no network."""
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("LLAMA_GGUF_CACHE", str(tmp_path / "own"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

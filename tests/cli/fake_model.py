@@ -5,6 +5,7 @@ import signal
 import warnings
 from types import SimpleNamespace
 
+from llama_gguf.chat import Conversation, Prompt
 from llama_gguf.generation import Chunk
 
 
@@ -39,7 +40,14 @@ class Model:
 
     def stream(self, prompt, **settings):
         self.calls.append((prompt, settings))
-        yield from self._words(prompt, settings["max_tokens"])
+        text = prompt if isinstance(prompt, str) else prompt[-1]["content"].upper()
+        yield from self._words(text, settings["max_tokens"])
+
+    def chat_prompt(self, messages, **_):
+        return Prompt(messages[-1]["content"], [dict(m) for m in messages])
+
+    def conversation(self, system=None, **settings):
+        return Conversation(self, system, **settings)
 
     def stream_chat(self, messages, **settings):
         self.calls.append(([dict(m) for m in messages], settings))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from llama_gguf.cli import COMMANDS, HIDDEN, _docs
 
@@ -74,6 +75,18 @@ def test_tokenize_shows_ids_and_pieces(invoke, model_file):
     assert told[0] == {"id": 0x61, "text": "a", "bytes": "61"}
     text = invoke("tokenize", model_file, "aé", "--no-bos").stdout
     assert text.splitlines()[1:] == [" 97  'a'", "195  b'\\xc3'", "169  b'\\xa9'"]
+
+
+def test_tokenize_shows_how_words_are_made(tmp_path):
+    from llama_gguf.cli import cli
+    from llama_gguf.testing import tiny
+
+    path = str(tiny(tmp_path / "tiny.gguf"))
+    done = CliRunner().invoke(cli, ["tokenize", path, "the\x1b", "--show"])
+    assert "  [the]   merge 2" in done.stdout.splitlines() and "\x1b" not in done.stdout
+    told = json.loads(CliRunner().invoke(cli, ["tokenize", path, "in", "--show", "--json"]).stdout)
+    assert told["tokens"][0]["kind"] == "control" and told["tokens"][1]["text"] == "in"
+    assert [s["why"] for s in told["words"][1]["steps"]] == ["single symbols", "merge 3"]
 
 
 def test_embed_shows_a_vector_a_line(invoke, fake, model_file):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llama_gguf.blocks import twins
 from llama_gguf.engine.quants import block_shape, codebook, dequantize
 from llama_gguf.errors import FormatError
 from llama_gguf.gguf.types import BY_ID, TYPES
-from llama_gguf.quantize import numpy_twins
 
 from .random_blocks import ALL, QUANTIZED, random_rows, type_id
 
@@ -52,7 +52,7 @@ def test_values_equal_gguf_py(name):
 @given(rows=st.integers(0, 7), blocks=st.integers(0, 5), seed=st.integers(0, 2**32))
 def test_values_equal_the_numpy_twin(name, rows, blocks, seed):
     raw, n_cols = random_rows(name, rows, blocks, seed)
-    expected = numpy_twins.dequantize(raw, type_id(name), n_cols)
+    expected = twins.dequantize(raw, type_id(name), n_cols)
     assert_same_bits(dequantize(raw, type_id(name), n_cols), expected)
 
 
@@ -61,7 +61,7 @@ def test_any_bytes_at_all_give_what_the_twin_gives(name):
     kind = TYPES[name]
     raw = np.random.default_rng(5).integers(0, 256, (64, 4 * kind.bytes), dtype=np.uint8)
     with np.errstate(all="ignore"):
-        expected = numpy_twins.dequantize(raw, kind.id, 4 * kind.block)
+        expected = twins.dequantize(raw, kind.id, 4 * kind.block)
     assert_same_bits(dequantize(raw, kind.id, 4 * kind.block), expected)
 
 
@@ -207,7 +207,7 @@ def test_impossible_thread_counts_are_refused(n_threads):
 
 
 def test_every_quantized_type_has_a_twin():
-    assert set(numpy_twins.TWINS) == set(QUANTIZED)
+    assert set(twins.TWINS) == set(QUANTIZED)
 
 
 REAL = dict(np.load(Path(__file__).parents[1] / "data" / "real_rows.npz"))

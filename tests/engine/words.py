@@ -37,7 +37,7 @@ class Rows:
 class OneLayer:
     """What Session and Reference need of a model, around a build function."""
 
-    path, n_vocab, kv_type = "one layer", 1, "F32"
+    path, n_vocab, kv_type, steering = "one layer", 1, "F32", {}
 
     def __init__(self, build, width, tensors, *, exact=True, repack=True, n_threads=1, n_ctx=1024, **h):
         self.build, self.width = build, width

@@ -88,7 +88,8 @@ def test_an_index_out_of_range_is_an_index_error(file):
 def test_stats_count_what_is_not_finite(file):
     stats = file.tensors["bad"].stats()
     assert stats.pop("std") == pytest.approx(np.std([0, -2, 2]))
-    assert stats == {"min": -2, "max": 2, "mean": 0, "zeros": 1, "nan": 1, "inf": 1}
+    expected = {"min": -2, "max": 2, "mean": 0, "zeros": 1, "nan": 1, "inf": 1}
+    assert expected.items() <= stats.items()
 
 
 def test_release_keeps_the_values(file):

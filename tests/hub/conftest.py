@@ -16,6 +16,9 @@ def caches(tmp_path, monkeypatch):
     """Caches below a temporary folder; nothing of the user's environment is seen."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", *catalogue.OFFLINE_VARIABLES):
         monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
     monkeypatch.setenv("LLAMA_GGUF_CACHE", str(tmp_path / "own"))

@@ -20,8 +20,11 @@ class FakeHub(ThreadingHTTPServer):
     def __init__(self, repos):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repos = repos
-        self.gated = set()
+        self.gated = set()  # repositories whose files need their terms accepted
+        self.hidden = set()  # and those that do not even list them
         self.cut_at = None  # the next transfer ends after so many bytes
+        self.cuts = False  # every transfer does
+        self.ranges = True  # are they understood?
         self.corrupt = False  # send other bytes than the SHA-256 tells
         self.status = None  # answer everything with it
         self.files_elsewhere = None  # redirect transfers to this address
@@ -70,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200)
 
     def model_info(self, repo):
-        if repo in self.server.gated:
+        if repo in self.server.hidden:
             self.reply(403, error="GatedRepo")
         elif repo not in self.server.repos:
             self.reply(401, error="RepoNotFound")
@@ -88,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def resolve(self, repo, name):
         data = self.server.repos.get(repo, {}).get(name)
+        if repo in self.server.gated:
+            return self.reply(403, error="GatedRepo")
         if data is None:
             return self.reply(404, error="EntryNotFound")
         headers = {
@@ -105,15 +110,17 @@ class Handler(BaseHTTPRequestHandler):
         return self.send_file(data, headers)
 
     def send_file(self, data, headers):
-        start, asked = 0, self.headers.get("Range")
+        start, end, asked = 0, len(data), self.server.ranges and self.headers.get("Range")
         if asked:
-            start = int(asked.removeprefix("bytes=").partition("-")[0])
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self.send_head(206 if asked else 200, headers, len(data) - start)
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(len(data), int(last) + 1 if last else len(data))
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        self.send_head(206 if asked else 200, headers, end - start)
         if self.command == "HEAD":
             return
-        cut, self.server.cut_at = self.server.cut_at, None
-        self.wfile.write(data[start:cut])
+        cut = self.server.cut_at
+        self.server.cut_at = cut if self.server.cuts else None
+        self.wfile.write(data[start : min(end, start + cut)] if cut else data[start:end])
         if cut:
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -136,7 +143,9 @@ class Handler(BaseHTTPRequestHandler):
 def hub_search(repos, query):
     words = query.get("search", [""])[0].lower().split()
     assert query.get("filter") == ["gguf"]
-    found = [name for name in repos if all(w in name.lower() for w in words)]
+    author = query.get("author", [""])[0]
+    found = [name for name in repos if all(w in name.lower() for w in words) and name.startswith(author)]
+    found = found[: int(query["limit"][0])]
     return [
         {
             "id": name,

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from llama_gguf import catalogue, hub
+from llama_gguf import catalogue, hub, transfer
 from llama_gguf.errors import FormatError, HubUnreachable, LlamaGGUFError, NameNotFound
 
 from .server import DATA, FakeHub
@@ -25,6 +25,23 @@ def test_search_finds_repositories(server):
     assert [m["name"] for m in found] == ["ann/tiny-GGUF"]
     assert found[0]["downloads"] == 1000
     assert found[0]["last_modified"].startswith("2026-01-02")
+
+
+def test_search_takes_author_order_and_limit(server):
+    assert [m["name"] for m in hub.search("gguf", author="ann", limit=1)] == ["ann/tiny-GGUF"]
+    assert not hub.search("gguf", author="bob")
+    for sort, key in hub.SORTS.items():
+        hub.search("gguf", sort=sort)
+        assert f"sort={key.split('_')[0]}" in server.requests[-1][1]
+
+
+def test_listing_tells_a_split_model_once(server):
+    (row,) = hub.listing(catalogue.parse("ann/split-GGUF"))
+    assert (row["files"], row["size_bytes"], row["quant"], row["cached"]) == (3, 3 * len(DATA) + 3, "Q4_K_M", False)
+    hub.resolve("ann/split-GGUF")
+    assert hub.listing(catalogue.parse("ann/split-GGUF"))[0]["cached"]
+    models = {row["name"]: row["model"] for row in hub.listing(catalogue.parse("ann/tiny-GGUF"))}
+    assert models["tiny-Q8_0.gguf"] and not models["mmproj-tiny-f16.gguf"]
 
 
 def test_download_lands_in_the_hubs_own_cache(server):
@@ -89,9 +106,18 @@ def test_missing_things_are_named(server):
         hub.resolve("bob/text")
     with pytest.raises(NameNotFound, match="the Hub has no bob/nothing"):
         hub.resolve("bob/nothing")
-    server.gated.add("ann/tiny-GGUF")
-    with pytest.raises(NameNotFound, match="gated: accept its terms"):
-        hub.resolve("ann/tiny-GGUF")
+    for gates in (server.gated, server.hidden):
+        gates.add("ann/tiny-GGUF")
+        with pytest.raises(NameNotFound, match="gated: accept its terms"):
+            hub.resolve("ann/tiny-GGUF")
+
+
+def test_file_that_is_gone_is_named(server, monkeypatch):
+    listed = hub.list_files("ann/tiny-GGUF")
+    monkeypatch.setattr(hub, "list_files", lambda *_: listed)
+    del server.repos["ann/tiny-GGUF"]["tiny-Q8_0.gguf"]
+    with pytest.raises(NameNotFound, match="404"):
+        hub.resolve("ann/tiny-GGUF:Q8_0")
 
 
 @pytest.mark.parametrize("evil", ["../../../evil.gguf", "/tmp/evil.gguf", "a/../../evil.gguf"])
@@ -102,11 +128,64 @@ def test_listing_with_a_name_that_leaves_the_cache_is_refused(server, evil, cach
     assert not list(caches.rglob("evil.gguf"))
 
 
-def test_cut_transfer_is_resumed(server, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
+@pytest.fixture
+def blocks(monkeypatch):
+    monkeypatch.setattr(transfer, "BLOCK", 1000)
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
+
+
+def test_cut_transfer_is_resumed(server, blocks, caplog):
+    caplog.set_level("INFO", "llama_gguf")
     server.cut_at = 5000
     assert hub.resolve("ann/tiny-GGUF:Q8_0").read_bytes() == DATA * 2
-    assert server.transfers() == [None, "bytes=5000-"]
+    assert server.transfers() == ["bytes=0-20487", "bytes=5000-20487"]
+    assert "cut after 0.0 MB" in caplog.text
+
+
+def test_what_a_dead_process_has_fetched_is_kept(server, blocks, monkeypatch, caches):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer.time, "sleep", interrupt)
+    server.cut_at = 7000
+    with pytest.raises(KeyboardInterrupt):
+        hub.resolve("ann/tiny-GGUF:Q8_0")
+    assert [path.stat().st_size for path in caches.rglob("*.part")] == [7000]
+    assert not catalogue.cached_models()
+    assert hub.resolve("ann/tiny-GGUF:Q8_0").read_bytes() == DATA * 2
+    assert server.transfers() == ["bytes=0-20487", "bytes=7000-20487"]
+    assert not list(caches.rglob("*.part*"))
+
+
+def test_a_server_without_ranges_sends_it_again(server, blocks):
+    server.cut_at, server.ranges = 7000, False
+    assert hub.resolve("ann/tiny-GGUF:Q8_0").read_bytes() == DATA * 2
+    assert len(server.transfers()) == 2
+
+
+def test_transfers_that_bring_nothing_are_given_up(server, blocks):
+    server.cut_at, server.cuts = 1, True
+    with pytest.raises(HubUnreachable):
+        hub.resolve("ann/tiny-GGUF:Q8_0")
+    assert len(server.transfers()) == transfer.ATTEMPTS
+
+
+def test_a_part_of_something_else_does_not_survive(server, blocks, caches):
+    (sha256,) = [f.sha256 for f in hub.list_files("ann/tiny-GGUF") if f.name == "tiny-Q8_0.gguf"]
+    blobs = catalogue.repo_folder("ann/tiny-GGUF") / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{sha256}.part").write_bytes(b"x" * 300)
+    with pytest.raises(FormatError, match="SHA-256 differs"):
+        hub.resolve("ann/tiny-GGUF:Q8_0")
+    (blobs / f"{sha256}.part").write_bytes(b"x" * 30000)
+    assert hub.resolve("ann/tiny-GGUF:Q8_0").read_bytes() == DATA * 2
+
+
+def test_a_full_disk_is_noticed_before_the_transfer(server, monkeypatch):
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 20487}))
+    with pytest.raises(LlamaGGUFError, match=r"20,488 bytes are needed in .*, but only 20,487 are free"):
+        hub.resolve("ann/tiny-GGUF:Q8_0")
+    assert not server.transfers()
 
 
 def test_changed_bytes_do_not_stay_in_the_cache(server, caches):

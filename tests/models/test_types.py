@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from llama_gguf import Model
+from llama_gguf.blocks import twins
 from llama_gguf.cli import _types_page
 from llama_gguf.engine.panels import packed_types
 from llama_gguf.errors import ModelError
 from llama_gguf.gguf.types import BY_ID, ROLES, TYPES
-from llama_gguf.quantize import numpy_twins
 from llama_gguf.testing import tiny, words
 
 VOCABULARY = len(words())
@@ -58,7 +58,7 @@ def expected_rows(raw, kind):
     except (ImportError, NotImplementedError, ValueError):
         if not kind.is_quantized:
             return raw.view(kind.dtype).astype(np.float32)
-        return numpy_twins.dequantize(raw, kind.id, raw.shape[1] // kind.bytes * kind.block)
+        return twins.dequantize(raw, kind.id, raw.shape[1] // kind.bytes * kind.block)
 
 
 @pytest.mark.parametrize("type", EMBEDDINGS)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from llama_gguf.blocks import block_fields
 from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import FormatError
 from llama_gguf.gguf.types import BY_ID
-from llama_gguf.quantize import block_fields
 
 QUANTIZED = [kind for kind in BY_ID.values() if kind.is_quantized]
 

@@ -103,6 +103,15 @@ def test_text_of_an_end_marker_ends_generation(bpe):
     assert tok.eot == tok.find("<|im_end|>")
 
 
+def test_fill_in_the_middle_is_framed_by_its_tokens(bpe):
+    tok = bpe(control=("<s>", "</s>", "<fim_prefix>", "<fim_suffix>"), add_bos_token=True)
+    with pytest.raises(ModelError, match="no fim_mid token"):
+        tok.infill("a", "b")
+    tok = bpe(control=("<s>", "</s>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"), add_bos_token=True)
+    assert [tok.text(i) for i in tok.infill("he", "</s>")] == [
+        "<s>", "<fim_prefix>", "he", "<fim_suffix>", "<", "/", "s", ">", "<fim_middle>"]
+
+
 def test_stream_hides_control_tokens_unless_asked(bpe):
     tok = bpe()
     ids = tok.encode("a</s>", bos=False)

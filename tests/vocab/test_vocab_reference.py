@@ -1,6 +1,8 @@
 """The same ids as llama.cpp, on real vocabularies."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from llama_gguf.gguf.metadata import Metadata
 from llama_gguf.vocab.pretokenizers import BY_NAME
@@ -52,6 +54,16 @@ def test_nasty_text_comes_back(name, tokenizer, nasty):
     tok = tokenizer(name)
     nasty = nasty.replace("▁", "_")  # SentencePiece cannot tell it from a space
     assert tok.decode(tok.encode(nasty)) == nasty
+
+
+@given(text=st.text(max_size=80))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_any_text_comes_back(name, tokenizer, text):
+    tok = tokenizer(name)
+    text = text.replace("▁", "_")
+    for special in (True, False):
+        assert tok.decode(tok.encode(text, special=special)) == text
 
 
 def test_smollm2_is_tokenized_as_by_llama_cpp(smollm2):

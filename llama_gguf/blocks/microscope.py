@@ -2,9 +2,19 @@
 
 import numpy as np
 
+from llama_gguf.blocks.twins import TWINS
 from llama_gguf.errors import FormatError
 from llama_gguf.gguf.types import BY_ID, explain_unknown
-from llama_gguf.quantize.numpy_twins import TWINS
+
+
+def checked(type_id):
+    """The quantized type of this id, or FormatError."""
+    kind = BY_ID.get(type_id)
+    if kind is None:
+        raise FormatError(f"no block of {explain_unknown(type_id)}")
+    if not kind.is_quantized:
+        raise FormatError(f"{kind} is not quantized: its values stand in the file as they are")
+    return kind
 
 
 def block_fields(raw_block, type_id):
@@ -15,11 +25,7 @@ def block_fields(raw_block, type_id):
     none), `codes` (integers, one per value: signed, and points of the codebook for IQ types, in
     eighths for IQ1) and `values` (float32).
     """
-    kind = BY_ID.get(type_id)
-    if kind is None:
-        raise FormatError(f"no block of {explain_unknown(type_id)}")
-    if not kind.is_quantized:
-        raise FormatError(f"{kind} is not quantized: its values stand in the file as they are")
+    kind = checked(type_id)
     block = np.frombuffer(bytes(raw_block), dtype=np.uint8)
     if len(block) != kind.bytes:
         raise FormatError(f"a block of {kind} has {kind.bytes} bytes, not {len(block)}")

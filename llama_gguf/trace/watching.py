@@ -1,0 +1,35 @@
+"""What a model offers to those who want to look inside and change what they see."""
+
+from . import activations
+from .run import Trace
+
+
+class Watching:
+    """The methods of Model that run watched passes."""
+
+    steering = {}  # layer: what is added to the values that leave it; see `steer`
+
+    def trace(self, text_or_ids, names=None, max_tokens=0):
+        """Watch and edit the values of a pass, and of up to `max_tokens` tokens after it; see trace.Trace.
+
+        Without `names` nothing is fused, so that a packed model's 8-bit roundings fall differently than in `logits`:
+        compare such traces with each other. With `exact=True` all agree to float32 rounding.
+        """
+        self._need_weights()
+        return Trace(self, self.ids(text_or_ids), names, max_tokens)
+
+    def run_with_cache(self, text_or_ids, names=None):
+        """(logits, values by name) of a pass: float32 (tokens, n_vocab) and a trace.ActivationCache.
+
+        names: a name, a pattern, a function of the name, or a list of such; None keeps every value.
+
+            logits, cache = model.run_with_cache("The capital of France is", "blk.*.resid_post")
+            cache["blocks.5.hook_resid_post"]; cache["resid_post", 5]
+        """
+        self._need_weights()
+        return activations.run_with_cache(self, self.ids(text_or_ids), names)
+
+    def run_with_hooks(self, text_or_ids, hooks):
+        """Logits of a pass with functions called on values: hooks=[(name, f)], f(value, hook) edits or replaces it."""
+        self._need_weights()
+        return activations.run_with_hooks(self, self.ids(text_or_ids), hooks)
