@@ -72,7 +72,8 @@ KEYS2 = COMMON | VOCABULARY | {
 }
 EXPORT = dict(n_routed_experts=lambda s: s.get(".expert_count"),
               qk_nope_head_dim=lambda s: s[".attention.key_length_mla"] - s[".rope.dimension_count"],
-              num_key_value_heads=lambda s: s[".attention.head_count"], head_dim=None, partial_rotary_factor=None) | {
+              num_key_value_heads=lambda s: s[".attention.head_count"], head_dim=lambda s: s[".rope.dimension_count"],
+              partial_rotary_factor=None) | {
     "rope_scaling.mscale_all_dim": lambda s: 10 * s.get(".rope.scaling.yarn_log_multiplier", 0) or None}
 DEFAULTS = dict(rope_theta=10000.0, rms_norm_eps=1e-6, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64,
                 v_head_dim=128)

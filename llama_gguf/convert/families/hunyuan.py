@@ -83,6 +83,7 @@ FAMILIES = (
     Family("hunyuan-moe", "HunYuanMoEV1ForCausalLM", MIXTURE, MOE_KEYS, model_type="hunyuan_v1_moe",
            renamed=unless_tied, defaults=DEFAULTS,
            export=dict(moe_intermediate_size=lambda s: s[".expert_feed_forward_length"],
-                       moe_topk=lambda s: s[".expert_used_count"], num_shared_expert=lambda s: s[".expert_shared_count"],
+                       moe_topk=lambda s: s[".expert_used_count"],
+                       num_shared_expert=lambda s: s[".expert_shared_count"],
                        intermediate_size=lambda s: s[".expert_shared_feed_forward_length"])),
 )

@@ -65,7 +65,8 @@ KEYS3 = BLOCKS | {
 }
 
 FAMILIES = (
-    Family("phi2", "PhiForCausalLM", PHI2, KEYS2, model_type="phi", export=dict(hidden_act="gelu_new", layer_norm_eps=lambda s: s[EPSILON]),
+    Family("phi2", "PhiForCausalLM", PHI2, KEYS2, model_type="phi",
+           export=dict(hidden_act="gelu_new", layer_norm_eps=lambda s: s[EPSILON]),
            tokens_anyway={"tokenizer.ggml.add_bos_token": False},
            defaults=dict(partial_rotary_factor=0.5, layer_norm_eps=1e-5, max_position_embeddings=2048)),
     Family("phi3", "Phi3ForCausalLM Phi4ForCausalLMV", PHI3, KEYS3, model_type="phi3", extra=long_factors,
