@@ -16,6 +16,7 @@ from .tokens import special
 from .tokens.pretokenizer import recognize
 
 POOLINGS = {"mean": 1, "cls": 2, "lasttoken": 3}
+SCALINGS = ("default", "linear", "yarn", "llama3", "longrope", "su", "mrope", "none")
 MODES = {"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mode_lasttoken": 3}
 
 
@@ -33,6 +34,7 @@ class Conversion:
         self.config = _config(self.folder)
         self.family = choose(self.config)
         self.config.defaults = self.family.defaults
+        self._note_what_gguf_cannot_say()
         self.sources = self._sources()
         self.vocabulary = self._vocabulary(pre)
         self.tensors = self._tensors()
@@ -113,6 +115,13 @@ class Conversion:
         for p in self.tensors:
             shapes[p.name] = (*p.shape[:-1], p.shape[-1] // 17 * 32) if p.dtype == "MXFP4" else p.shape
         return card.parameters(shapes)
+
+    def _note_what_gguf_cannot_say(self):
+        kind, window = self.config.rope_type, self.config.text.get("sliding_window")
+        if kind not in SCALINGS and not (kind in ("dynamic", "xdrope") and self.arch.startswith("hunyuan")):
+            self.folder.note(f"positions are stretched by {kind!r}, which GGUF cannot say: left out")
+        if self.arch == "llama" and isinstance(window, int):
+            self.folder.note(f"GGUF's llama has no sliding window: beyond {window} tokens answers will differ")
 
     def _sources(self):
         found = sources.of_folder(self.folder, self.config)

@@ -56,6 +56,17 @@ def registry():
     return found
 
 
+def _by_type(config):
+    """The Family of a folder whose config.json names no class, by its model_type."""
+    kind = config.text.get("model_type")
+    for module in _modules():
+        for family in getattr(module, "FAMILIES", ()):
+            if kind and family.model_type == kind:
+                return family
+    raise ModelError("config.json names neither a class under `architectures` nor a model_type that is known",
+                     path=config.path)
+
+
 def families_of(arch):
     """The Families whose files are of this architecture, but for those that config.json chooses."""
     return [family for module in _modules() for family in getattr(module, "FAMILIES", ()) if family.arch == arch]
@@ -70,6 +81,6 @@ def choose(config):
             family = found if isinstance(found, Family) else found(config)
             return family
     if not config.classes:
-        raise ModelError("config.json names no class under `architectures`", path=config.path)
+        return _by_type(config)
     raise ModelError(f"{config.classes[0]} is not a model that llama-gguf converts; docs/converting.md lists them",
                      path=config.path)
