@@ -1,9 +1,10 @@
 """One folder to one file: read, plan, check, write."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import LlamaGGUFError, ModelError
 from ..gguf import GGUFWriter, Typed
 from ..quantize.files import quantize_file
 from ..vocab.pretokenizers import BY_NAME
@@ -11,7 +12,7 @@ from . import card, checking, rules, sources, tokens, writing
 from .config import Config
 from .family import choose
 from .folder import Folder
-from .keys import metadata, typed
+from .keys import metadata, scaling_type, typed
 from .tokens import special
 from .tokens.pretokenizer import recognize
 
@@ -31,6 +32,10 @@ class Conversion:
 
     def __init__(self, folder, type="auto", pre=None, name=None, check=True):
         self.folder = Folder(folder)
+        with _reading(self.folder):
+            self._plan(type, pre, name, check)
+
+    def _plan(self, type, pre, name, check):
         self.config = _config(self.folder)
         self.family = choose(self.config)
         self.config.defaults = self.family.defaults
@@ -117,11 +122,11 @@ class Conversion:
         return card.parameters(shapes)
 
     def _note_what_gguf_cannot_say(self):
-        kind, window = self.config.rope_type, self.config.text.get("sliding_window")
-        if kind not in SCALINGS and not (kind in ("dynamic", "xdrope") and self.arch.startswith("hunyuan")):
+        kind, own = self.config.rope_type, self.family.keys.get(".rope.scaling.type", scaling_type)
+        if kind not in SCALINGS and own is scaling_type:
             self.folder.note(f"positions are stretched by {kind!r}, which GGUF cannot say: left out")
-        if self.arch == "llama" and isinstance(window, int):
-            self.folder.note(f"GGUF's llama has no sliding window: beyond {window} tokens answers will differ")
+        if self.family.remark and (remark := self.family.remark(self.config)):
+            self.folder.note(remark)
 
     def _sources(self):
         found = sources.of_folder(self.folder, self.config)
@@ -215,6 +220,18 @@ def convert(folder, out, type="auto", *, pre=None, name=None, check=True, force=
     conversion = Conversion(folder, type, pre, name, check)
     conversion.path = conversion.write(out, force, progress)
     return conversion
+
+
+@contextmanager
+def _reading(folder):
+    """What a file says in a form that nobody expects is an error of that file, not of the program."""
+    try:
+        yield
+    except LlamaGGUFError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"a JSON file says something in an unexpected form ({error.__class__.__name__}: {error}; "
+                         "LLAMA_GGUF_DEBUG=1 shows where)", path=folder.path) from error
 
 
 def _config(folder):

@@ -18,7 +18,8 @@ class Family:
     the vocabulary where its own files say nothing, `tokens_anyway`: whatever they say. `extra`: a function of the
     Config that makes tensors which no folder has, {name: float32 array}. `ignored`: starts of names of no use.
     `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function
-    of a tensor's name and the Config that gives the name which the table knows, None for what is left out.
+    of a tensor's name and the Config that gives the name which the table knows, None for what is left out. `remark`: a
+    function of the Config that tells what is lost, or None.
     `model_type`, `root` (what names start with) and `export` are for the way back: more keys of config.json, as values
     or as functions of what the metadata state, {".key": value}; None where there is no way back.
     """
@@ -35,6 +36,7 @@ class Family:
     ignored: tuple = ()
     from_tensors: object = None
     renamed: object = None
+    remark: object = None
     model_type: str = ""
     root: str = "model."
     export: dict = field(default_factory=dict)
