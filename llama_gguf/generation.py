@@ -38,6 +38,11 @@ class Result:
     def __str__(self):
         return self.text
 
+    def _repr_html_(self):
+        from .shown import result_html
+
+        return result_html(self)
+
 
 class StopText:
     """Holds text back while it could still become one of the stop texts."""

@@ -8,6 +8,7 @@ from . import cache, generation, hparams, memory, models, sizing
 from .chat import Chats
 from .engine import default_threads
 from .errors import ModelError
+from .evaluate import Evaluation
 from .forward import check_complete, trace
 from .gguf import GGUFFile
 from .graph import Graph, Weights
@@ -17,7 +18,7 @@ from .weights import PRODUCTS, WeightStore
 THREADS = 1024  # more than any machine has
 
 
-class Model(Chats, Watching):
+class Model(Chats, Watching, Evaluation):
     """An open GGUF model.
 
     n_ctx: positions of the context; None: the model's own, as far as a quarter of the free memory holds its cache.
@@ -254,6 +255,11 @@ class Model(Chats, Watching):
 
     def __repr__(self):
         return f"<Model {self.metadata.arch} {str(self.path)!r}: {len(self.tensors)} tensors, {self.file.size:,} bytes>"
+
+    def _repr_html_(self):
+        from .shown import model_html
+
+        return model_html(self)
 
 
 def whole(name, value, lo, hi):

@@ -1,6 +1,8 @@
 """The weights as the engine wants them: packed into panels, or left in the file and read where they are."""
 
+import copy
 import math
+import re
 
 import numpy as np
 
@@ -31,6 +33,15 @@ class WeightStore:
     def packed(self, tensor):
         """Will this tensor lie in panels?"""
         return self.repack and not self.exact and tensor.type.id in self._kernels
+
+    def without(self, name):
+        """A store that shares all but what was made of one tensor, for a model in which that one is another."""
+        new = copy.copy(self)
+        new._bindings, new._arrays = (
+            {key: value for key, value in made.items() if re.split(r"[:\[]", key)[0] != name}
+            for made in (self._bindings, self._arrays)
+        )
+        return new
 
     def binding(self, tensor):
         """The arguments of Plan.add_matrix for a tensor."""

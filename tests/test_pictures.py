@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llama_gguf import pictures
-from llama_gguf.pictures import colour, frame, heat
+from llama_gguf.pictures import colour, frame, heat, tokens
 
 NASTY = "<script>alert('x')</script>&\"\x00\x1b[31m\ud800"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -126,6 +126,20 @@ def test_extremes_do_not_break_a_scale():
     ET.fromstring(pictures.histogram([]))
     ET.fromstring(pictures.coloured_tokens([]))
     ET.fromstring(pictures.table([], ["a"]))
+
+
+def test_tokens_can_be_read_in_light_and_dark():
+    """Black on a light page and white on a dark one, through the thickest veil."""
+    for part in (-1, 1):
+        *rgb, alpha = map(float, tokens.veil(part)[5:-1].split(","))
+        for page, letters in ((255, 0.0), (17, 1.0)):
+            ground = relative_luminance(alpha * np.array(rgb) + (1 - alpha) * page)
+            assert (max(ground, letters) + 0.05) / (min(ground, letters) + 0.05) >= 4.5
+
+
+def test_logarithmic_ticks_are_powers_or_round():
+    assert frame.log_ticks(-3.2, 1.1) == [-3, -2, -1, 0, 1]
+    np.testing.assert_allclose(10 ** np.array(frame.log_ticks(-1.4, -0.2)), [0.05, 0.1, 0.2, 0.5])
 
 
 def test_ticks_are_round_numbers_inside():

@@ -31,7 +31,8 @@ def heading(block):
     kind, c = block.kind, block.columns
     return Picture(
         f'<div style="{FONT}"><b>Block {block.index} of {text(block.tensor.name)}</b>, {kind}: row {block.row}, '
-        f"columns {c.start} to {c.stop - 1}. {kind.block} weights in {kind.bytes} bytes, {kind.bits_per_weight:.4g} bits each."
+        f"columns {c.start} to {c.stop - 1}. {kind.block} weights in {kind.bytes} bytes, "
+        f"{kind.bits_per_weight:.4g} bits each."
         f'<br/><span style="opacity:.75">{text(kind.holds)}</span></div>'
     )
 

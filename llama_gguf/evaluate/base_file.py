@@ -1,14 +1,13 @@
 """Log probabilities of a base model in a file, in the format of `llama-perplexity --kl-divergence-base`.
 
     "_logits_", n_ctx u32, n_vocab i32, windows i32, tokens i32 (windows * n_ctx)
-    for each scored token: scale f32, least f32, n_vocab codes u16 (an even number of them): log p = scale * code + least
+    for each scored token: scale f32, least f32, n_vocab codes u16 (made even): log p = scale * code + least
 
 Least is 16 below the largest at most; where a code is less likely than exp(-16), it counts as nothing. (Format and
 rule of b11434's tools/perplexity.)
 """
 
 import os
-import shutil
 import struct
 
 import numpy as np
@@ -70,12 +69,8 @@ def write(model, text_or_ids, path, n_ctx=None, chunks=None, force=False):
     windows = Windows(model, text_or_ids, n_ctx, chunks)
     if windows.first != windows.n_ctx // 2:
         raise ModelError(f"the text has {len(windows.tokens)} tokens, less than a window; give a longer one, or n_ctx")
-    need, folder = file_bytes(windows, model.n_vocab), os.path.dirname(os.path.abspath(path))
-    free = shutil.disk_usage(folder).free
-    if need > free:
-        raise ModelError(f"{path} would have {need:,} bytes, but {free:,} are free there; score fewer windows")
     session = session_for(model, windows.n_ctx)
-    with replacing(path, force=force) as file:
+    with replacing(path, file_bytes(windows, model.n_vocab), force, inputs=[model.path]) as file:
         file.write(MAGIC + struct.pack("<Iii", windows.n_ctx, model.n_vocab, len(windows)))
         file.write(np.array(windows.tokens[: len(windows) * windows.n_ctx], "<i4").tobytes())
         for i in range(len(windows)):
@@ -93,17 +88,18 @@ class BaseFile:
         with open(path, "rb") as file:
             head = file.read(20)
         if len(head) < 20 or head[:8] != MAGIC:
-            raise FormatError("this is not a file of log probabilities (it does not begin with _logits_)", path=str(path))
+            raise FormatError("no file of log probabilities: it does not begin with _logits_", path=str(path))
         self.n_ctx, self.n_vocab, self.count = struct.unpack("<Iii", head[8:])
-        if min(self.n_ctx - 1, self.n_vocab, self.count) < 1:
-            raise FormatError(f"it announces {self.count} windows of {self.n_ctx} tokens of {self.n_vocab}", path=str(path))
+        if min(self.n_ctx - 2, self.n_vocab, self.count) < 1:
+            told = f"{self.count} windows of {self.n_ctx} tokens of {self.n_vocab}"
+            raise FormatError(f"it announces {told}, which cannot be", path=str(path))
         tokens, words = self.count * self.n_ctx, row_words(self.n_vocab)
         wanted = 20 + 4 * tokens + 2 * self.count * scored(self.n_ctx) * words
         if size < wanted:
             raise FormatError(f"it ends after {size:,} bytes, but {wanted:,} are announced", path=str(path))
         self.tokens = np.fromfile(path, "<i4", tokens, offset=20)
         shape = self.count, scored(self.n_ctx), words
-        self.rows = np.memmap(path, "<u2", "r", 20 + 4 * tokens, shape) if scored(self.n_ctx) else np.zeros(shape, "<u2")
+        self.rows = np.memmap(path, "<u2", "r", 20 + 4 * tokens, shape)
 
 
 def stream(model, path, chunks=None):
@@ -130,7 +126,5 @@ def add(gathered, base, row, target):
     own = row.astype(np.float64) - log_sum(row)
     base = base.astype(np.float64)
     seen = base > FLOOR
-    kl = float(np.exp(base[seen]) @ (base[seen] - own[seen]))
-    values = kl, -own[target], -base[target], base.argmax() == own.argmax()
-    for column, value in zip(gathered.columns, values, strict=True):
-        column.append(value)
+    kl = float((np.exp(base[seen]) * (base[seen] - own[seen])).sum())
+    gathered.append(kl, -own[target], -base[target], base.argmax() == own.argmax())

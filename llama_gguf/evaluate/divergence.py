@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import histogram, lines, markup, table, together
-from .rows import divergence, log_probs, mean_and_error
+from .rows import exp, kl_of_logits, mean_and_error
 from .windows import Windows, rows_of, session_for
 
 QUANTILES = 0.999, 0.99, 0.95, 0.9, 0.5, 0.1, 0.05, 0.01, 0.001
@@ -41,6 +41,11 @@ class Divergence:
         return np.exp(-self.surprises) - np.exp(-self.base_surprises)
 
     @property
+    def tokens(self):
+        """How many were scored."""
+        return len(self.kls)
+
+    @property
     def kl(self):
         return float(self.kls.mean())
 
@@ -67,7 +72,7 @@ class Divergence:
         ratio_error = math.sqrt(max(0.0, ln_error**2 + ln_base_error**2 - 2 * covariance))
         square, square_error = mean_and_error(self.changes**2)
         rms, top = math.sqrt(square), self.same_top
-        ppl, ppl_base = math.exp(ln), math.exp(ln_base)
+        ppl, ppl_base = exp(ln), exp(ln_base)
         spread = (ppl * ln_error) ** 2 + (ppl_base * ln_base_error) ** 2 - 2 * ppl * ppl_base * covariance
         return {
             "base": self.base, "model": self.model, "tokens": n, "n_ctx": self.n_ctx, "chunks": self.chunks,
@@ -81,7 +86,7 @@ class Divergence:
             "perplexity": [ppl, ppl * ln_error],
             "base_perplexity": [ppl_base, ppl_base * ln_base_error],
             "log_ratio": [ln - ln_base, ratio_error],
-            "ratio": [math.exp(ln - ln_base), math.exp(ln - ln_base) * ratio_error],
+            "ratio": [exp(ln - ln_base), exp(ln - ln_base) * ratio_error],
             "difference": [ppl - ppl_base, math.sqrt(max(0.0, spread))],
             "correlation": covariance / (ln_error * ln_base_error) if ln_error and ln_base_error else math.nan,
         }
@@ -117,7 +122,7 @@ class Divergence:
     def _repr_html_(self):
         kls, so_far = np.log10(np.maximum(self.kls, 1e-9)), {"mean KL so far": self.running}
         return together(
-            markup(f"<b>KL {self.kl:.5f} ± {self.kl_error:.5f}</b>, the same likeliest token {100 * self.same_top:.1f}%"),
+            markup(f"<b>KL {self.kl:.5f} ± {self.kl_error:.5f}</b>, same likeliest token {100 * self.same_top:.1f}%"),
             histogram(kls, title="KL of each token, as a power of ten"),
             lines(so_far, np.arange(1, self.chunks + 1), x_label="window") if self.chunks > 2 else "",
             table(self.rows(), ("statistic", "value ± one standard error")),
@@ -132,8 +137,12 @@ class Gathered:
         self.columns = [], [], [], []
 
     def add(self, base, other, target):
-        """A row of log p of the base and of the model, and the text's token."""
-        row = divergence(base, other), -other[target], -base[target], base.argmax() == other.argmax()
+        """A row of logits of the base and of the model, and the text's token."""
+        kl, sum_base, sum_other = kl_of_logits(base, other)
+        self.append(kl, sum_other - other[target], sum_base - base[target], base.argmax() == other.argmax())
+
+    def append(self, *row):
+        """KL, surprise of the model and of the base, the same likeliest token?"""
         for column, value in zip(self.columns, row, strict=True):
             column.append(value)
 
@@ -155,7 +164,7 @@ def stream(model, base, text_or_ids, n_ctx=None, chunks=None):
         pieces = (rows_of(session, windows[i], windows.first) for session in (theirs, ours))
         for some, other in zip(*pieces, strict=True):
             for p, q in zip(some, other, strict=True):
-                gathered.add(log_probs(p), log_probs(q), next(targets))
+                gathered.add(p, q, next(targets))
         yield gathered.result(i + 1)
 
 

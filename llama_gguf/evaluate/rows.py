@@ -1,4 +1,4 @@
-"""Numbers of one row of logits, in double precision."""
+"""Numbers of one row of logits: exponentials in single precision, which is as exact as logits are, sums in double."""
 
 import numpy as np
 
@@ -22,9 +22,24 @@ def log_probs(row):
     return row
 
 
-def divergence(base, other):
-    """Kullback-Leibler divergence of two rows of log p, in nats: what is lost by taking `other` for `base`."""
-    return max(0.0, float(np.exp(base) @ (base - other)))
+def kl_of_logits(base, other):
+    """(KL, log_sum(base), log_sum(other)) of two rows of logits, in nats: what is lost by taking `other` for `base`.
+
+    The mean of the differences less that of the sums' logarithms, so that no probability is rounded twice.
+    """
+    most, differences = base.max(), base.astype(np.float64) - other
+    weights = np.exp(base - most).astype(np.float64)
+    total = weights.sum()
+    sum_base, sum_other = float(most) + float(np.log(total)), log_sum(other)
+    differences *= weights  # and no product of vectors: BLAS would wake all its threads for each
+    kl = float(differences.sum() / total) - sum_base + sum_other
+    return 0.0 if kl < 0 else kl, sum_base, sum_other  # NaN stays
+
+
+def exp(x):
+    """As a float; infinity where that is too large, as a model that was broken may make it."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(np.float64(x)))
 
 
 def mean_and_error(x):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import coloured_tokens, markup, table, together
-from .rows import log_probs
+from .rows import exp, log_probs
 from .windows import rows_of, session_for
 
 
@@ -30,7 +30,7 @@ class Scores:
 
     @property
     def perplexity(self):
-        return float(np.exp(-np.nanmean(self.log_probs))) if len(self.ids) > 1 else float("nan")
+        return exp(-np.nanmean(self.log_probs)) if len(self.ids) > 1 else float("nan")
 
     def to_dict(self):
         """Everything in plain Python, ready for JSON: a list of tokens, None where there is no prediction."""
@@ -83,7 +83,7 @@ def score(model, text_or_ids, top=5):
         for row in rows:
             log_p = log_probs(row)
             found[at], ranks[at] = log_p[ids[at]], np.count_nonzero(log_p > log_p[ids[at]])
-            entropies[at] = -float(np.exp(log_p) @ log_p)
+            entropies[at] = -float((np.exp(log_p) * log_p).sum())
             best.append(likeliest(log_p, top))
             at += 1
     return Scores(ids, pieces(model, ids), found, ranks, entropies, best)

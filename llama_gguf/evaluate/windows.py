@@ -8,14 +8,15 @@ has half a window before it at least.
 from ..errors import ContextOverflow, ModelError
 
 N_CTX = 512
-ROWS_BYTES = 32 << 20
+ROWS_BYTES = 64 << 20
 """Bytes of logits at a time; with a large vocabulary that is a few dozen rows."""
 
 
 class Windows:
     """`tokens` of a text, cut. A text shorter than a window is one window, scored from its second token on.
 
-    n_ctx: tokens of a window; None: 512, or all of a shorter text. chunks: windows at most.
+    n_ctx: tokens of a window; None: 512, or all of a shorter text. chunks: windows at most. Token ids, instead of a
+    text, are taken as they are: nothing takes the place of a window's first.
     """
 
     def __init__(self, model, text_or_ids, n_ctx=None, chunks=None):
@@ -25,8 +26,8 @@ class Windows:
         self.bos = model.tokenizer.bos if whole and model.tokenizer.add_bos else None
         most = model.graph.most or model.h.context
         self.n_ctx = min(N_CTX, most, max(2, len(self.tokens))) if n_ctx is None else n_ctx
-        if self.n_ctx < 2 or (chunks is not None and chunks < 1):
-            raise ValueError(f"a window has 2 tokens at least and there is one at least, not {n_ctx} and {chunks}")
+        if (n_ctx is not None and n_ctx < 3) or (chunks is not None and chunks < 1):
+            raise ValueError(f"there must be a window of 3 tokens at least, not {chunks} of {n_ctx}")
         short = n_ctx is None and len(self.tokens) < min(N_CTX, most)
         self.first = 0 if short else self.n_ctx // 2
         self.count = min(len(self.tokens) // self.n_ctx, chunks or len(self.tokens))
@@ -78,10 +79,3 @@ def rows_of(session, ids, first):
         part = ids[at : min(last, at + few)]
         yield session.step(part, [0] * len(part))
         at += len(part)
-
-
-def memory(model, n_ctx):
-    """Bytes that scoring takes besides the weights: the logits at a time and the cache of a window."""
-    from ..memory import bytes_per_position
-
-    return ROWS_BYTES + n_ctx * bytes_per_position(model.graph.caches, model.kv_type)

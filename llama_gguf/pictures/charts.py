@@ -3,7 +3,7 @@
 import numpy as np
 
 from llama_gguf.pictures.colour import INFINITE, SERIES
-from llama_gguf.pictures.frame import cut, number, room, rule, svg, text, ticks, words
+from llama_gguf.pictures.frame import cut, log_ticks, number, room, rule, svg, text, ticks, words
 
 WIDTH, HEIGHT = 520, 190
 MOST_BARS, MOST_POINTS = 64, 512
@@ -130,7 +130,7 @@ class Axes:
 
     def grid(self, x_label, y_label):
         out = []
-        for tick in ticks(*self.y):
+        for tick in (log_ticks if self.log else ticks)(*self.y):
             shown = number(10.0**tick) if self.log else number(tick)
             y = self.at_y(tick)
             out += [rule(self.left, y, self.right, y, 0.15), words(self.left - 6, y + 4, shown, "end", faint=True)]

@@ -94,6 +94,15 @@ def room(labels, most=28):
     return max((len(cut(label, most)) for label in labels), default=0) * LETTER
 
 
+def log_ticks(low, high):
+    """Logarithms of round numbers within 10**low ... 10**high: powers of ten, and twos and fives if those are few."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    some = [float(p) for p in powers if low <= p <= high]
+    if len(some) < 3:
+        some = [p + math.log10(f) for p in powers for f in (1, 2, 5) if low <= p + math.log10(f) <= high]
+    return some[:: max(1, len(some) // 6)] or [low]
+
+
 def ticks(low, high, count=5):
     """Round numbers within low ... high, about `count` of them."""
     width = high - low

@@ -33,23 +33,30 @@ def coloured_tokens(pieces, values=None, ids=None, title=None, diverging=None, n
 
 
 def shades(values, diverging):
-    """(background, ink) of each value, and the scale in words and colour."""
+    """(background, ink) of each value, and the scale in words and colour.
+
+    Colours are seen through: the page's own shows where a value is low, and its ink can be read on all of them.
+    """
     if diverging is None:
         diverging = bool((values[np.isfinite(values)] < 0).any())
     low, high = colour.limits(values, diverging)
-    scale = colour.scale(diverging)
-    pairs = [(colour.hexed(c), colour.ink(c)) for c in scale]
-    fills = [pairs[i] for i in colour.steps(values, low, high)]
+    part = (colour.steps(values, low, high) / (colour.STEPS - 1)).tolist()
+    fills = [(veil(2 * p - 1 if diverging else p), "inherit") for p in part]
     for i in np.flatnonzero(~np.isfinite(values)):
         nan = "repeating-linear-gradient(45deg,#bbbbbb 0 3px,#eeeeee 3px 6px)"
         fills[i] = (nan, "#000000") if np.isnan(values[i]) else (colour.INFINITE, "#ffffff")
-    stops = ",".join(colour.hexed(c) for c in scale[:: colour.STEPS // 16])
+    stops = ",".join([veil(-1)] * diverging + [veil(0), veil(1)])
     odd = [f"{n:,} {name}" for n, name in ((np.isnan(values).sum(), "NaN"), (np.isinf(values).sum(), "infinite")) if n]
     bar = (
         f'<div style="opacity:.85">{number(low)} <span style="display:inline-block;width:120px;height:9px;'
         f'background:linear-gradient(90deg,{stops})"></span> {"  ·  ".join([number(high), *odd])}</div>'
     )
     return fills, bar
+
+
+def veil(part):
+    """Orange, or blue for a negative part, as thick as the part of 1."""
+    return f"rgba({'0,114,178' if part < 0 else '222,110,10'},{0.8 * abs(part):.2f})"
 
 
 def tip(i, values, ids, notes):

@@ -5,11 +5,10 @@
 Blocks are taken apart in `llama_gguf.blocks`.
 """
 
-from llama_gguf.blocks import block_fields
 from llama_gguf.quantize.files import quantize_file
 from llama_gguf.quantize.filetypes import FILE_TYPES
 from llama_gguf.quantize.imatrix import Imatrix
 from llama_gguf.quantize.plan import plan_file
 from llama_gguf.quantize.recipes import Recipe
 
-__all__ = ["FILE_TYPES", "Imatrix", "Recipe", "block_fields", "plan_file", "quantize_file"]
+__all__ = ["FILE_TYPES", "Imatrix", "Recipe", "plan_file", "quantize_file"]

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from llama_gguf.errors import Cancelled, ModelError
-from llama_gguf.lowering import Lowering
-from llama_gguf.planner import Planned
 from llama_gguf.quantize.imatrix import CHUNK, Entry, Imatrix
 from llama_gguf.session import Session
 
@@ -45,23 +43,14 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     for i in range(imatrix.n_chunks, len(pieces)):
         if cancel and cancel():
             raise Cancelled("collecting was cancelled")
-        run.chunk(pieces[i], imatrix)
+        piece = Imatrix(chunk_size=chunk)
+        run.chunk(pieces[i], piece)
+        for name, entry in piece.items():  # whole chunks only, however the work ends
+            imatrix.add(name, entry)
         imatrix.n_chunks = i + 1
         if progress:
             progress(i + 1, len(pieces), run.perplexity, imatrix)
     return imatrix
-
-
-class Products(Lowering):
-    """A plan that fuses nothing, so that the input of each product is made as floats; attention runs as ever."""
-
-    def __init__(self, graph, store):
-        super().__init__(graph, store, visible=True)
-
-    def do_attend(self, r):
-        self.visible = False
-        super().do_attend(r)
-        self.visible = True
 
 
 @dataclass
@@ -87,8 +76,9 @@ class Collector(Session):
         self.sum, self.n = 0.0, 0
 
     def build(self):
-        lowering = Products(self.graph, self.model.store)
-        return Planned(lowering, self.model.store, self.cache, capacity=self.batch, n_threads=self.model.n_threads)
+        """A plan that fuses nothing that would hide the input of a product."""
+        inputs = {x.id for r in self.graph.records if r.kind in PRODUCTS for x in r.inputs}
+        return super().build(watched=inputs)
 
     def products(self):
         """Jobs by the task after which they are ready, and the last job that needs each value."""

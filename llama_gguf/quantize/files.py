@@ -13,6 +13,7 @@ from llama_gguf.gguf.atomic import check_output, replacing
 from llama_gguf.gguf.shards import parse_name, shard_name
 from llama_gguf.quantize.filetypes import COPY
 from llama_gguf.quantize.plan import as_float, plan_file
+from llama_gguf.quantize.rows import quantize_rows
 
 SLAB = 4 << 20
 """Values that are in memory as floats at a time (16 MB)."""
@@ -90,8 +91,6 @@ class Writing:
 
     def quantized(self, planned):
         """Slabs of rows; none reaches over two matrices of a tensor, since each expert has importance of its own."""
-        from llama_gguf.quantize.rows import quantize_rows
-
         tensor, importance = self.plan.file.tensors[planned.name], self.plan.importance(planned)
         raw, cols = tensor.raw, tensor.shape[-1]
         each = len(raw) // len(importance) if importance is not None else len(raw)

@@ -6,10 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import ModelError
 from llama_gguf.gguf import GGUFFile
 from llama_gguf.gguf.types import TYPES
 from llama_gguf.quantize.recipes import LAYER, Choice, Recipe, Traits
+from llama_gguf.quantize.rows import NEEDS_IMPORTANCE, quantize_rows
 
 SAMPLE = 1 << 17
 """Values of a tensor whose error is measured for a prediction."""
@@ -50,11 +52,7 @@ class Plan:
         return Planned(**vars(choice), bytes_before=tensor.n_bytes, bytes_after=after)
 
     def _problems(self, requantize):
-        from llama_gguf.quantize.rows import QUANTIZERS
-
         for t in self.changing:
-            if t.target not in ("F32", *QUANTIZERS):
-                yield f"tensor {t.name} would become {t.target}, a type that this version cannot write"
             if not TYPES[t.source].roles:
                 yield f"tensor {t.name} is {t.source}, which holds no weights that could be quantized"
             elif TYPES[t.source].is_quantized and not requantize:
@@ -83,8 +81,6 @@ class Plan:
         """
         found = self.imatrix.weights(t.name, t.shape) if self.imatrix else None
         if found is None and not t.needs_importance and t.name.endswith("token_embd.weight"):
-            from llama_gguf.quantize.rows import NEEDS_IMPORTANCE
-
             return np.ones((1, t.shape[-1]), np.float32) if t.target in NEEDS_IMPORTANCE else None
         return found
 
@@ -125,12 +121,10 @@ def predicted_error(tensor, target, importance=None):
     return (squared / total) ** 0.5 if total else 0.0
 
 
-def sampled_error(tensor, target, importance=None):
-    """(sum w (x - x')^2, sum w x^2) over about SAMPLE values of a tensor."""
-    from llama_gguf.quantize.rows import quantize_rows
-
+def sampled_error(tensor, target, importance=None, sample=SAMPLE):
+    """(sum w (x - x')^2, sum w x^2) over about `sample` values of a tensor."""
     cols, raw = tensor.shape[-1], tensor.raw
-    n = min(len(raw), max(4, SAMPLE // cols))
+    n = min(len(raw), max(4, sample // cols))
     rows = np.unique(np.linspace(0, len(raw) - 1, n).astype(int))
     values = as_float(raw[rows], tensor.type, cols)
     per_matrix = len(raw) // len(importance) if importance is not None else len(raw)
@@ -147,6 +141,4 @@ def sampled_error(tensor, target, importance=None):
 
 def as_float(raw, kind, cols):
     """float32 (rows, cols) of rows stored as `kind`."""
-    from llama_gguf.engine.quants import dequantize
-
     return dequantize(np.ascontiguousarray(raw), kind.id, cols)

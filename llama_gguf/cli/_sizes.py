@@ -1,0 +1,72 @@
+"""What quantizing and its neighbours share on the command line: sizes, KEY=TYPE:VALUE, progress."""
+
+import re
+import sys
+from contextlib import contextmanager
+
+import click
+
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+class Size(click.ParamType):
+    """80MB, 1.5GiB or a number of bytes."""
+
+    name = "size"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]*)\s*", str(value).lower())
+        try:
+            return int(float(found[1]) * UNITS[found[2]])
+        except (TypeError, KeyError, ValueError):
+            self.fail(f"{value!r} is no size; write 80MB, 1.5GiB or a number of bytes", param, ctx)
+
+
+class Override(click.ParamType):
+    """KEY=TYPE:VALUE, as llama-quantize has it; TYPE int, float, bool or str."""
+
+    name = "key=type:value"
+    kinds = {"int": int, "float": float, "str": str, "bool": {"true": True, "false": False}.__getitem__}
+
+    def convert(self, value, param, ctx):
+        key, _, typed = str(value).partition("=")
+        kind, _, text = typed.partition(":")
+        try:
+            return key, kind, self.kinds[kind](text)
+        except (KeyError, ValueError):
+            self.fail(f"{value!r} is not KEY=TYPE:VALUE with TYPE int, float, bool or str", param, ctx)
+
+
+class TensorTypes(click.ParamType):
+    """REGEX=TYPE."""
+
+    name = "regex=type"
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):
+            return value
+        pattern, _, kind = str(value).rpartition("=")
+        if not pattern or not kind:
+            self.fail(f"{value!r} is not REGEX=TYPE", param, ctx)
+        return pattern, kind
+
+
+@contextmanager
+def progress_bar(unit, scale=True):
+    """A function (done, total, text) that moves a bar on stderr; none where stderr is no terminal."""
+    from tqdm import tqdm
+
+    bar = tqdm(unit=unit, unit_scale=scale, unit_divisor=1000, disable=not sys.stderr.isatty(), leave=False)
+    try:
+        with bar:
+            yield lambda done, total, text="": move(bar, done, total, text)
+    finally:
+        bar.close()
+
+
+def move(bar, done, total, text):
+    bar.total = total
+    bar.set_postfix_str(text, refresh=False)
+    bar.update(done - bar.n)

@@ -1,0 +1,178 @@
+"""llama-gguf quantize: a model file in smaller types."""
+
+import click
+
+from llama_gguf.cli import _model
+from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
+from llama_gguf.cli._sizes import Override, Size, TensorTypes, progress_bar
+
+option = click.option
+
+recipe_options = _model.options(
+    option("--pure", is_flag=True, help="The base type for every matrix."),
+    option("--output-type", "--output-tensor-type", metavar="TYPE", help="Of output.weight, or of a tied table."),
+    option("--token-embedding-type", metavar="TYPE", help="Of the table of tokens."),
+    option("--tensor-type", "tensor_types", type=TensorTypes(), multiple=True, metavar="REGEX=TYPE",
+         help="Of tensors in whose name REGEX is found; the first that fits wins."),
+    option("--tensor-type-file", type=click.Path(exists=True, dir_okay=False), help="Such pairs, parted by blanks."),
+    option("--leave-output", "--leave-output-tensor", is_flag=True, help="Keep output.weight as it is."),
+)
+imatrix_options = _model.options(
+    option("--imatrix", "imatrix_path", type=click.Path(exists=True, dir_okay=False), help="Importance matrix to use."),
+    option("--include-weights", "include", multiple=True, metavar="NAME", help="Use it only for names that hold NAME."),
+    option("--exclude-weights", "exclude", multiple=True, metavar="NAME", help="Not for these."),
+)
+target_options = _model.options(
+    option("--target-size", type=Size(), metavar="SIZE", help="Choose types for a file of 80MB, 1.5GiB ... at most."),
+    option("--target-bpw", type=click.FloatRange(0, min_open=True), metavar="BITS", help="Or of so many bits each."),
+    option("--sensitivity", "kl_text", type=click.Path(exists=True, dir_okay=False), metavar="TEXT",
+           help="Measure for each matrix how much KL divergence noise in it causes, on a text; slower, better."),
+    option("--export-types", type=click.Path(dir_okay=False), help="Write them as a --tensor-type-file."),
+)
+file_options = _model.options(
+    option("--allow-requantize", is_flag=True, help="Also from types that have lost something already."),
+    option("--keep-split", is_flag=True, help="As many shards as the input has."),
+    option("--override-kv", "overrides", type=Override(), multiple=True, metavar="KEY=TYPE:VALUE",
+         help="Set metadata; TYPE is int, float, bool or str."),
+    option("--dry-run", is_flag=True, help="Types, sizes and predicted errors; write nothing."),
+    option("--force", is_flag=True, help="Replace OUT if it exists."),
+)
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("out", metavar="OUT")
+@click.argument("file_type", metavar="TYPE", required=False)
+@imatrix_options
+@recipe_options
+@target_options
+@file_options
+@_model.threads
+@json_option
+def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as_json, dry_run, force, keep_split,
+             overrides, allow_requantize, tensor_type_file, target_size, target_bpw, kl_text, export_types, **recipe):
+    """Write IN as OUT with matrices of smaller types.
+
+    TYPE is one of llama-quantize's file types (`Q4_K_M`, `IQ2_XXS`, `COPY`; --dry-run shows what each tensor would
+    get, and OUT may be left out). Everything is checked before a byte is written, and OUT is the old file or the whole
+    new one, whatever happens. Very small types need an importance matrix (`llama-gguf imatrix`).
+
+    \b
+    Examples:
+      llama-gguf quantize model-f16.gguf model-q4.gguf Q4_K_M
+      llama-gguf quantize model-f16.gguf model-iq2.gguf IQ2_XS --imatrix imatrix.gguf
+      llama-gguf quantize model-f16.gguf out.gguf Q4_K_M --tensor-type attn_v=Q8_0 --dry-run
+      llama-gguf quantize model-f16.gguf out.gguf --target-size 80MB --imatrix imatrix.gguf
+    """
+    from llama_gguf.quantize import Imatrix, Recipe
+
+    sized = bool(target_size or target_bpw)
+    if file_type is None and not sized:
+        if not dry_run:
+            raise click.UsageError("give IN, OUT and TYPE (only a --dry-run needs no OUT)")
+        out, file_type = None, out
+    pairs = [*recipe.pop("tensor_types"), *pairs_of(tensor_type_file)]
+    check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
+    matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
+    path = _model.resolve(source)
+    if sized:
+        wanted = sought(path, target_size, target_bpw, matrix, kl_text, export_types, allow_requantize, threads)
+    else:
+        wanted = Recipe(file_type, tensor_types=pairs, **recipe)
+    if dry_run:
+        return show_plan(path, wanted, matrix, allow_requantize, as_json)
+    return write(path, out, wanted, matrix, as_json, requantize=allow_requantize, force=force, keep_split=keep_split,
+                 overrides=typed(overrides), n_threads=threads)
+
+
+def check_target(sized, file_type, both, others, more):
+    if sized and (file_type or others):
+        raise click.UsageError("--target-size and --target-bpw choose the types: no TYPE and no other types with them")
+    if both or (more and not sized):
+        raise click.UsageError("give one of --target-size and --target-bpw")
+
+
+def sought(path, n_bytes, bits, matrix, kl_text, export_types, requantize, threads):
+    """The Recipe for a size; its types are written to `export_types` too."""
+    from llama_gguf.gguf import replacing
+    from llama_gguf.quantize.targets import measured_sensitivity, recipe_for_size
+
+    sensitivity = None
+    with progress_bar("tensor", scale=False) as bar:
+        if kl_text:
+            with open(kl_text, encoding="utf-8") as file, _model.open_model(path, n_threads=threads) as model:
+                sensitivity = measured_sensitivity(model, file.read(), progress=bar, weights=matrix)
+        how = {"sensitivity": sensitivity, "requantize": requantize, "progress": bar}
+        target = recipe_for_size(path, n_bytes, bits, matrix, **how)
+    if export_types:
+        with replacing(export_types) as file:
+            file.write(target.as_tensor_types().encode())
+    return target.recipe
+
+
+def pairs_of(path):
+    """[(regular expression, type)] of a file as llama-quantize takes it."""
+    if path is None:
+        return []
+    with open(path, encoding="utf-8") as file:
+        words = file.read().split()
+    return [TensorTypes().convert(word, None, None) for word in words]
+
+
+def typed(overrides):
+    """{key: Typed} of (key, type, value) triples: integers as u32, as llama-quantize writes them, i32 below zero."""
+    from llama_gguf.gguf import Typed
+
+    kinds = {"float": "f32", "bool": "bool", "str": "str"}
+    return {key: Typed(value, kinds.get(name) or ("u32" if value >= 0 else "i32")) for key, name, value in overrides}
+
+
+def write(path, out, recipe, matrix, as_json, **options):
+    from llama_gguf.quantize import quantize_file
+
+    warn(path, recipe, matrix)
+    with progress_bar("B") as bar:
+        result = quantize_file(path, out, recipe, matrix, progress=bar, **options)
+    bits = round(result.plan.bits_per_weight, 4)
+    if as_json:
+        emit_json({"paths": result.paths, "type": recipe.type, "size_bytes": result.bytes_after,
+                   "source_bytes": result.bytes_before, "bits_per_weight": bits})
+    else:
+        note(f"{human_size(result.bytes_before)} -> {human_size(result.bytes_after)}, {bits:.2f} bits per weight")
+        click.echo("\n".join(map(str, result.paths)))
+
+
+def warn(path, recipe, matrix):
+    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
+    from llama_gguf.checks import compatibility_issues
+
+    for issue in compatibility_issues(path, recipe, matrix, weights=False):
+        if issue.severity == "warning":
+            note(f"Warning: {issue.summary} [{issue.id}]")
+
+
+def show_plan(path, recipe, matrix, requantize, as_json):
+    from llama_gguf.quantize import plan_file
+
+    with progress_bar("tensor", scale=False) as bar:
+        plan = plan_file(path, recipe, matrix, requantize=requantize, errors=True, progress=bar)
+    if as_json:
+        rows = [row(t) for t in plan.tensors]
+        return emit_json({"type": recipe.type, "tensors": rows, "size_bytes": plan.n_bytes,
+                          "bits_per_weight": round(plan.bits_per_weight, 4), "problems": plan.problems})
+    table(map(cells, plan.tensors), ("TENSOR", "FROM", "TO", "SIZE", "ERROR", "WHY"), right=(3, 4))
+    note(f"{human_size(plan.n_bytes)}, {plan.bits_per_weight:.2f} bits per weight; ERROR is relative, on a sample,"
+         f" {'weighted by the importance matrix' if matrix else 'unweighted'}")
+    for problem in plan.problems[:8]:
+        note(f"problem: {problem}")
+    return 1 if plan.problems else 0
+
+
+def row(t):
+    sizes = {"bytes_before": t.bytes_before, "bytes_after": t.bytes_after}
+    return {"name": t.name, "shape": list(t.shape), "from": t.source, "to": t.target, **sizes, "error": t.error,
+            "reason": t.reason}
+
+
+def cells(t):
+    return t.name, t.source, t.target, human_size(t.bytes_after), f"{t.error:.4f}" if t.error else "-", t.reason
