@@ -47,6 +47,8 @@ class LayersPanel(Panel):
         self.lens = parts.button("Logit lens", "lens", "What each layer would predict")
         self.halt = parts.button("Stop", "stop", "Stop what is going on")
         self.map, self.effect, self.lens_view = map(parts.html, ("map", "effect", "lens-view"))
+        for view in (self.effect, self.lens_view):
+            view.add_class("lg-beside")
         self.actions, self.stops = [self.go, self.ablate, self.lens], [self.halt]
         for button, action in ((self.go, self.look), (self.ablate, self.put_out), (self.lens, self.look_through)):
             self.on(button, action)

@@ -30,7 +30,7 @@ class QuantizePanel(Panel):
         self._build_fields(str(source or self.model.path), target, text)
         self.types = {name: parts.button(name, f"type-{name}", "") for name in FILE_TYPES}
         for name, button in self.types.items():
-            button.layout.width = "170px"
+            button.layout.width = "186px"
             self.on(button, lambda name=name: self.choose(name))
         self.banner, self.plan_view, self.view = map(parts.html, ("banner", "plan", "comparison"))
         self.go = parts.button("Quantize", "quantize", "Write the file", "primary")
