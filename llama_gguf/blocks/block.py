@@ -17,9 +17,10 @@ class Block:
 
     def __init__(self, tensor, index, against=()):
         self.tensor, self.kind = tensor, checked(tensor.type.id)
-        self.index, self.row, at = place(tensor, index)
+        raw = tensor.raw
+        self.index, self.row, at = place(tensor, len(raw), index)
         self.columns = range(at * self.kind.block, (at + 1) * self.kind.block)
-        self.raw = tensor.raw[self.row, at * self.kind.bytes : (at + 1) * self.kind.bytes]
+        self.raw = raw[self.row, at * self.kind.bytes : (at + 1) * self.kind.bytes]
         fields = block_fields(self.raw, self.kind.id)
         self.group, self.scale, self.minimum = fields["group"], fields["scale"], fields["minimum"]
         self.codes, self.values = fields["codes"], fields["values"]
@@ -83,9 +84,9 @@ class Block:
         return lesson(self)
 
 
-def place(tensor, index):
+def place(tensor, rows, index):
     """(number, row, block of the row) of a block's number, or of (row, block of the row)."""
-    rows, each = len(tensor.raw), tensor.shape[-1] // tensor.type.block
+    each = tensor.shape[-1] // tensor.type.block
     try:
         if isinstance(index, tuple):
             row, at = index

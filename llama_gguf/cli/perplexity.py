@@ -1,5 +1,6 @@
 """llama-gguf perplexity: how well a model predicts a text, alone or beside another."""
 
+import math
 import sys
 
 import click
@@ -10,7 +11,7 @@ from llama_gguf.cli._output import emit_json, json_option, note
 
 @click.command()
 @click.argument("model")
-@click.option("-f", "--file", "text", type=click.File(encoding="utf-8"), help="The text; - reads stdin.")
+@click.option("-f", "--file", "text", type=click.File("rb"), help="The text; - reads stdin.")
 @click.option(
     "--kl",
     "base",
@@ -29,7 +30,7 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     """Show the perplexity of MODEL on a text.
 
     As llama-perplexity counts it: windows that do not overlap, of each the second half is scored. Besides the models
-    this takes 32 MB of logits at a time and the cache of one window. A file of --save-base has 2 bytes for each scored
+    this takes 64 MB of logits at a time and the cache of one window. A file of --save-base has 2 bytes for each scored
     token and token of the vocabulary: 25 MB for each window of 512 with 49152 tokens, 134 MB with 262144.
 
     \b
@@ -42,7 +43,7 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     known = base is not None and is_base_file(base)
     if text is None and not known:
         raise click.UsageError("give a text with -f (-f - reads stdin)")
-    words = None if text is None else text.read()
+    words = None if text is None else _words(text)
     options = dict(n_threads=threads, kv_type=kv_type, exact=exact)
     with _model.open_model(model, **options) as m:
         if save_base:
@@ -54,6 +55,14 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
                 _tell(m, m.kl_divergence(other, words, ctx, chunks, progress=Progress(_kl)), as_json)
         else:
             _tell(m, m.perplexity(words, ctx, chunks, progress=Progress(str)), as_json)
+
+
+def _words(file):
+    """The text with its line ends as they are, less a last one, which llama-perplexity leaves out too."""
+    try:
+        return file.read().decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file.name} is not UTF-8 text (byte {error.start}); convert it first") from None
 
 
 def _save(model, words, path, ctx, chunks, force):
@@ -68,9 +77,19 @@ def _kl(result):
 
 def _tell(model, result, as_json):
     if as_json:
-        emit_json({"model": str(model.path)} | result.to_dict())
+        emit_json(_finite({"model": str(model.path)} | result.to_dict()))
     else:
         click.echo(str(result))
+        note(f"{result.tokens} tokens scored in {result.chunks} windows of {result.n_ctx}, {result.seconds:.1f} s")
+
+
+def _finite(told):
+    """JSON has no word for NaN and infinity: null."""
+    if isinstance(told, dict):
+        return {key: _finite(value) for key, value in told.items()}
+    if isinstance(told, list):
+        return [_finite(value) for value in told]
+    return None if isinstance(told, float) and not math.isfinite(told) else told
 
 
 class Progress:

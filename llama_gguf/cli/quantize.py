@@ -4,7 +4,7 @@ import click
 
 from llama_gguf.cli import _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
-from llama_gguf.cli._sizes import Override, TensorTypes, progress_bar
+from llama_gguf.cli._sizes import Override, Size, TensorTypes, progress_bar
 
 option = click.option
 
@@ -22,6 +22,13 @@ imatrix_options = _model.options(
     option("--include-weights", "include", multiple=True, metavar="NAME", help="Use it only for names that hold NAME."),
     option("--exclude-weights", "exclude", multiple=True, metavar="NAME", help="Not for these."),
 )
+target_options = _model.options(
+    option("--target-size", type=Size(), metavar="SIZE", help="Choose types for a file of 80MB, 1.5GiB ... at most."),
+    option("--target-bpw", type=click.FloatRange(0, min_open=True), metavar="BITS", help="Or of so many bits each."),
+    option("--sensitivity", "kl_text", type=click.Path(exists=True, dir_okay=False), metavar="TEXT",
+           help="Measure for each matrix how much KL divergence noise in it causes, on a text; slower, better."),
+    option("--export-types", type=click.Path(dir_okay=False), help="Write them as a --tensor-type-file."),
+)
 file_options = _model.options(
     option("--allow-requantize", is_flag=True, help="Also from types that have lost something already."),
     option("--keep-split", is_flag=True, help="As many shards as the input has."),
@@ -38,11 +45,12 @@ file_options = _model.options(
 @click.argument("file_type", metavar="TYPE", required=False)
 @imatrix_options
 @recipe_options
+@target_options
 @file_options
 @_model.threads
 @json_option
 def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as_json, dry_run, force, keep_split,
-             overrides, allow_requantize, tensor_type_file, **recipe):
+             overrides, allow_requantize, tensor_type_file, target_size, target_bpw, kl_text, export_types, **recipe):
     """Write IN as OUT with matrices of smaller types.
 
     TYPE is one of llama-quantize's file types (`Q4_K_M`, `IQ2_XXS`, `COPY`; --dry-run shows what each tensor would
@@ -54,21 +62,52 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
       llama-gguf quantize model-f16.gguf model-q4.gguf Q4_K_M
       llama-gguf quantize model-f16.gguf model-iq2.gguf IQ2_XS --imatrix imatrix.gguf
       llama-gguf quantize model-f16.gguf out.gguf Q4_K_M --tensor-type attn_v=Q8_0 --dry-run
+      llama-gguf quantize model-f16.gguf out.gguf --target-size 80MB --imatrix imatrix.gguf
     """
     from llama_gguf.quantize import Imatrix, Recipe
 
-    if file_type is None:
+    sized = bool(target_size or target_bpw)
+    if file_type is None and not sized:
         if not dry_run:
             raise click.UsageError("give IN, OUT and TYPE (only a --dry-run needs no OUT)")
         out, file_type = None, out
     pairs = [*recipe.pop("tensor_types"), *pairs_of(tensor_type_file)]
-    wanted = Recipe(file_type, tensor_types=pairs, **recipe)
+    check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
     matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
     path = _model.resolve(source)
+    if sized:
+        wanted = sought(path, target_size, target_bpw, matrix, kl_text, export_types, allow_requantize, threads)
+    else:
+        wanted = Recipe(file_type, tensor_types=pairs, **recipe)
     if dry_run:
         return show_plan(path, wanted, matrix, allow_requantize, as_json)
     return write(path, out, wanted, matrix, as_json, requantize=allow_requantize, force=force, keep_split=keep_split,
                  overrides=typed(overrides), n_threads=threads)
+
+
+def check_target(sized, file_type, both, others, more):
+    if sized and (file_type or others):
+        raise click.UsageError("--target-size and --target-bpw choose the types: no TYPE and no other types with them")
+    if both or (more and not sized):
+        raise click.UsageError("give one of --target-size and --target-bpw")
+
+
+def sought(path, n_bytes, bits, matrix, kl_text, export_types, requantize, threads):
+    """The Recipe for a size; its types are written to `export_types` too."""
+    from llama_gguf.gguf import replacing
+    from llama_gguf.quantize.targets import measured_sensitivity, recipe_for_size
+
+    sensitivity = None
+    with progress_bar("tensor", scale=False) as bar:
+        if kl_text:
+            with open(kl_text, encoding="utf-8") as file, _model.open_model(path, n_threads=threads) as model:
+                sensitivity = measured_sensitivity(model, file.read(), progress=bar, weights=matrix)
+        how = {"sensitivity": sensitivity, "requantize": requantize, "progress": bar}
+        target = recipe_for_size(path, n_bytes, bits, matrix, **how)
+    if export_types:
+        with replacing(export_types) as file:
+            file.write(target.as_tensor_types().encode())
+    return target.recipe
 
 
 def pairs_of(path):

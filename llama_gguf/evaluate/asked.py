@@ -28,12 +28,14 @@ class Evaluation:
         """
         from . import base_file, divergence
         from .perplexity import last
+        from .windows import Windows
 
         if not hasattr(base, "tensors"):
             return last(base_file.stream(self, base, chunks), chunks or base_file.BaseFile(base).count, progress)
         if text_or_ids is None:
             raise ValueError("a text is wanted, on which to compare the two models")
-        return last(divergence.stream(self, base, text_or_ids, n_ctx, chunks), chunks, progress)
+        total = len(Windows(base, text_or_ids, n_ctx, chunks)) if progress else None
+        return last(divergence.stream(self, base, text_or_ids, n_ctx, chunks), total, progress)
 
     def save_base(self, text_or_ids, path, n_ctx=None, chunks=None, force=False, progress=None):
         """Write this model's log probabilities as llama-perplexity's base file: 2 bytes for each scored token and

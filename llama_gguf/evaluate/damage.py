@@ -13,7 +13,7 @@ from ..lens.head import Head
 from ..pictures import coloured_tokens, heat_map, lines, markup, table, together
 from ..trace import Trace
 from .divergence import check_same_words
-from .rows import divergence
+from .rows import kl_of_logits
 from .scores import pieces
 from .windows import ROWS_BYTES
 
@@ -166,7 +166,7 @@ def through_head(models, residuals, lens):
     for layer in range(layers) if lens else [layers - 1]:
         for at in range(0, n, few):
             made = [head.logits(some[layer][at : at + few]) for head, some in zip(heads, residuals, strict=True)]
-            kls[layer, at : at + few] = [divergence(p, q)[0] for p, q in zip(*made, strict=True)]
+            kls[layer, at : at + few] = [kl_of_logits(p, q)[0] for p, q in zip(*made, strict=True)]
             if layer == layers - 1:
                 tops[:, at : at + few] = [rows.argmax(axis=1) for rows in made]
     return kls, tops

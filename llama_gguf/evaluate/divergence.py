@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import histogram, lines, markup, table, together
-from .rows import divergence, mean_and_error
+from .rows import exp, kl_of_logits, mean_and_error
 from .windows import Windows, rows_of, session_for
 
 QUANTILES = 0.999, 0.99, 0.95, 0.9, 0.5, 0.1, 0.05, 0.01, 0.001
@@ -41,6 +41,11 @@ class Divergence:
         return np.exp(-self.surprises) - np.exp(-self.base_surprises)
 
     @property
+    def tokens(self):
+        """How many were scored."""
+        return len(self.kls)
+
+    @property
     def kl(self):
         return float(self.kls.mean())
 
@@ -67,7 +72,7 @@ class Divergence:
         ratio_error = math.sqrt(max(0.0, ln_error**2 + ln_base_error**2 - 2 * covariance))
         square, square_error = mean_and_error(self.changes**2)
         rms, top = math.sqrt(square), self.same_top
-        ppl, ppl_base = math.exp(ln), math.exp(ln_base)
+        ppl, ppl_base = exp(ln), exp(ln_base)
         spread = (ppl * ln_error) ** 2 + (ppl_base * ln_base_error) ** 2 - 2 * ppl * ppl_base * covariance
         return {
             "base": self.base, "model": self.model, "tokens": n, "n_ctx": self.n_ctx, "chunks": self.chunks,
@@ -81,7 +86,7 @@ class Divergence:
             "perplexity": [ppl, ppl * ln_error],
             "base_perplexity": [ppl_base, ppl_base * ln_base_error],
             "log_ratio": [ln - ln_base, ratio_error],
-            "ratio": [math.exp(ln - ln_base), math.exp(ln - ln_base) * ratio_error],
+            "ratio": [exp(ln - ln_base), exp(ln - ln_base) * ratio_error],
             "difference": [ppl - ppl_base, math.sqrt(max(0.0, spread))],
             "correlation": covariance / (ln_error * ln_base_error) if ln_error and ln_base_error else math.nan,
         }
@@ -133,7 +138,7 @@ class Gathered:
 
     def add(self, base, other, target):
         """A row of logits of the base and of the model, and the text's token."""
-        kl, sum_base, sum_other = divergence(base, other)
+        kl, sum_base, sum_other = kl_of_logits(base, other)
         self.append(kl, sum_other - other[target], sum_base - base[target], base.argmax() == other.argmax())
 
     def append(self, *row):

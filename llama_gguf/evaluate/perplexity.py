@@ -7,7 +7,7 @@ import numpy as np
 
 from ..pictures import lines, markup, table, together
 from ..pictures.frame import number
-from .rows import mean_and_error, surprise
+from .rows import exp, mean_and_error, surprise
 from .windows import Windows, rows_of, session_for
 
 
@@ -20,7 +20,7 @@ class Perplexity(float):
 
     def __new__(cls, surprises, n_ctx, chunks, seconds=0.0, running=()):
         nll, error = mean_and_error(surprises)
-        self = super().__new__(cls, math.exp(nll) if len(surprises) else math.nan)
+        self = super().__new__(cls, exp(nll))
         self.nll, self.surprises, self.n_ctx, self.chunks = nll, np.asarray(surprises), n_ctx, chunks
         self.error, self.seconds, self.running = float(self) * error, seconds, list(running)
         return self
@@ -62,7 +62,7 @@ def stream(model, text_or_ids, n_ctx=None, chunks=None):
         targets = iter(windows.targets(i))
         for rows in rows_of(session, windows[i], windows.first):
             found += [surprise(row, next(targets)) for row in rows]
-        running.append(math.exp(np.mean(found)))
+        running.append(exp(np.mean(found)))
         yield Perplexity(found, windows.n_ctx, i + 1, time.perf_counter() - begin, running)
 
 

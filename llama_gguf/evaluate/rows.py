@@ -22,7 +22,7 @@ def log_probs(row):
     return row
 
 
-def divergence(base, other):
+def kl_of_logits(base, other):
     """(KL, log_sum(base), log_sum(other)) of two rows of logits, in nats: what is lost by taking `other` for `base`.
 
     The mean of the differences less that of the sums' logarithms, so that no probability is rounded twice.
@@ -32,7 +32,14 @@ def divergence(base, other):
     total = weights.sum()
     sum_base, sum_other = float(most) + float(np.log(total)), log_sum(other)
     differences *= weights  # and no product of vectors: BLAS would wake all its threads for each
-    return max(0.0, float(differences.sum() / total) - sum_base + sum_other), sum_base, sum_other
+    kl = float(differences.sum() / total) - sum_base + sum_other
+    return 0.0 if kl < 0 else kl, sum_base, sum_other  # NaN stays
+
+
+def exp(x):
+    """As a float; infinity where that is too large, as a model that was broken may make it."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(np.float64(x)))
 
 
 def mean_and_error(x):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import coloured_tokens, markup, table, together
-from .rows import log_probs
+from .rows import exp, log_probs
 from .windows import rows_of, session_for
 
 
@@ -30,7 +30,7 @@ class Scores:
 
     @property
     def perplexity(self):
-        return float(np.exp(-np.nanmean(self.log_probs))) if len(self.ids) > 1 else float("nan")
+        return exp(-np.nanmean(self.log_probs)) if len(self.ids) > 1 else float("nan")
 
     def to_dict(self):
         """Everything in plain Python, ready for JSON: a list of tokens, None where there is no prediction."""

@@ -10,7 +10,7 @@ from ..errors import ModelError
 from ..gguf import TYPES
 from ..pictures import bars, heat_map, table, together
 from ..weights import PRODUCTS
-from .rows import divergence
+from .rows import kl_of_logits
 from .swap import converted, with_tensor
 from .windows import Windows, rows_of, session_for
 
@@ -124,7 +124,7 @@ class Damage:
     def __call__(self, tensor, type, weights):
         changed = with_tensor(self.model, tensor.name, type, weights=weights)
         rows = (row for rows in self.rows(changed) for row in rows)
-        return float(np.mean([divergence(p, q)[0] for p, q in zip(self.base, rows, strict=True)]))
+        return float(np.mean([kl_of_logits(p, q)[0] for p, q in zip(self.base, rows, strict=True)]))
 
 
 def relative_error(tensor, type, weights=None):

@@ -18,7 +18,11 @@ class Memory:
     def __init__(self, array, path):
         array = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         array.flags.writeable = False
-        self.map, self.path = array, path
+        self._array, self.path = array, path
+
+    def view(self, start, n_bytes):
+        """(buffer, where in it) that holds a range."""
+        return self._array, start
 
     def release(self, start, n_bytes):
         """These pages have no file behind them."""
@@ -60,12 +64,12 @@ def converted(tensor, type=None, values=None, weights=None):
     if type is None:
         type = tensor.type.name if given is None or tensor.type.name in QUANTIZERS else "F32"
     name, cols = str(type).upper(), tensor.shape[-1]
-    rows, step = len(tensor.raw), max(1, PIECE // cols)
+    raw, step = tensor.raw, max(1, PIECE // cols)
     if given is None and name == tensor.type.name:
-        return made(tensor.name, tensor.type, tensor.shape, tensor.raw.copy(), tensor.path)
+        return made(tensor.name, tensor.type, tensor.shape, raw.copy(), tensor.path)
     parts = []
-    for at in range(0, rows, step):
-        some = tensor._dequantize(tensor.raw[at : at + step]) if given is None else given[at : at + step]
+    for at in range(0, len(raw), step):
+        some = tensor._dequantize(raw[at : at + step]) if given is None else given[at : at + step]
         parts.append(quantize_rows(np.ascontiguousarray(some), name, weights))
         tensor.release(at, len(some))
     return made(tensor.name, TYPES[name], tensor.shape, np.concatenate(parts), tensor.path)

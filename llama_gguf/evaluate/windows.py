@@ -8,14 +8,15 @@ has half a window before it at least.
 from ..errors import ContextOverflow, ModelError
 
 N_CTX = 512
-ROWS_BYTES = 32 << 20
+ROWS_BYTES = 64 << 20
 """Bytes of logits at a time; with a large vocabulary that is a few dozen rows."""
 
 
 class Windows:
     """`tokens` of a text, cut. A text shorter than a window is one window, scored from its second token on.
 
-    n_ctx: tokens of a window; None: 512, or all of a shorter text. chunks: windows at most.
+    n_ctx: tokens of a window; None: 512, or all of a shorter text. chunks: windows at most. Token ids, instead of a
+    text, are taken as they are: nothing takes the place of a window's first.
     """
 
     def __init__(self, model, text_or_ids, n_ctx=None, chunks=None):
@@ -78,10 +79,3 @@ def rows_of(session, ids, first):
         part = ids[at : min(last, at + few)]
         yield session.step(part, [0] * len(part))
         at += len(part)
-
-
-def memory(model, n_ctx):
-    """Bytes that scoring takes besides the weights: the logits at a time and the cache of a window."""
-    from ..memory import bytes_per_position
-
-    return ROWS_BYTES + n_ctx * bytes_per_position(model.graph.caches, model.kv_type)

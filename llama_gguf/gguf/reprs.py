@@ -47,11 +47,15 @@ def tensors_html(tensors):
     title = f"{len(tensors)} tensors"
     faint = f"{tensors.n_elements:,} weights, {size(tensors.n_bytes)}, {tensors.bits_per_weight:.2f} bits per weight"
     names = "name", "type", "shape", "bytes", "share"
-    rows = [[code(r["name"]), r["type"], shape(r["shape"]), r["bytes"], share(r["share"])] for r in tensors.rows()]
-    every = table(rows, names, most=2000)
-    if len(rows) <= FEW:
-        return together(headed(title, faint), every)
-    return together(headed(title, faint), types_table(tensors), folded("all of them", every))
+    few = len(tensors) <= FEW
+    rows = [
+        [code(r["name"]) if few else r["name"], r["type"], shape(r["shape"]), r["bytes"],
+         share(r["share"]) if few else f"{100 * r['share']:.2f}%"]
+        for r in tensors.rows()
+    ]
+    if few:
+        return together(headed(title, faint), table(rows, names))
+    return together(headed(title, faint), types_table(tensors), folded("all of them", table(rows, names)))
 
 
 def types_table(tensors):
@@ -67,7 +71,10 @@ def tensor_html(tensor, stats=None):
         ("bytes", f"{tensor.n_bytes:,} ({tensor.type.bits_per_weight:.4g} bits per weight)"),
         ("file", f"{tensor.path}, from byte {tensor.offset:,}"),
     ]
-    return together(headed(tensor.name), table(facts), stats_html(stats or tensor.stats(most=SAMPLE), titled=False))
+    if tensor.is_remote and stats is None:
+        return together(headed(tensor.name), table(facts), "Its values are elsewhere; .stats() or .numpy() fetch them.")
+    told = stats_html(stats or tensor.stats(most=SAMPLE), titled=False)
+    return together(headed(tensor.name), table(facts), told, "" if tensor.is_remote else values_html(tensor))
 
 
 def stats_html(stats, titled=True):
@@ -98,7 +105,7 @@ def channels(stats, name):
 def metadata_html(metadata):
     """A row for each key; long texts and arrays are cut."""
     rows = [[code(key), metadata.kind(key), value_html(metadata[key])] for key in metadata]
-    every = table(rows, ("key", "kind", "value"), most=2000)
+    every = table(rows, ("key", "kind", "value"))
     title = headed(f"{len(metadata)} keys", str(metadata.path or ""))
     return together(title, every if len(rows) <= 2 * FEW else folded("all of them", every))
 
@@ -128,6 +135,6 @@ def file_html(file):
 
 def values_html(tensor, rows=48, cols=96):
     """The first values of a tensor as a heat map."""
-    part = tensor.numpy(slice(0, rows)) if len(tensor.shape) > 1 else tensor.numpy()[None]
-    part = part.reshape(-1, part.shape[-1])[:rows, :cols]
-    return heat_map(part, title=f"{tensor.name}, the first {part.shape[0]} x {part.shape[1]} values", diverging=True)
+    part = tensor._dequantize(tensor.raw[:rows])[:, :cols]
+    title = f"The first {part.shape[0]} x {part.shape[1]} values"
+    return heat_map(part, title=title, diverging=True) if part.size else ""

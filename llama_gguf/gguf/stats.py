@@ -63,8 +63,8 @@ class Pieces:
         from llama_gguf.engine import default_threads
 
         self.tensor, self.n_threads = tensor, n_threads or default_threads()
-        n, cols = len(tensor.raw), tensor.shape[-1]
-        self.picked = None
+        self.raw, self.picked = tensor.raw, None  # once: of a file elsewhere that means fetching it
+        n, cols = len(self.raw), tensor.shape[-1]
         if most is not None and n * cols > most:
             self.picked = np.unique(np.linspace(0, n - 1, max(1, most // cols)).astype(np.int64))
         self.rows = n if self.picked is None else len(self.picked)
@@ -79,11 +79,11 @@ class Pieces:
     def _values(self, start):
         stop = min(self.rows, start + self.step)
         if self.picked is not None:
-            return self._float(self.tensor.raw[self.picked[start:stop]])
+            return self._float(self.raw[self.picked[start:stop]])
         kept = max(1, KEPT // self.tensor.row_bytes)
         if start // kept != stop // kept:  # all of a mapped file would stay in memory
             self.tensor.release(max(0, start - kept), min(kept, start))
-        return self._float(self.tensor.raw[start:stop])
+        return self._float(self.raw[start:stop])
 
     def _float(self, raw):
         """float32 (rows, cols), in this thread's own room; the engine's team would be one too many."""

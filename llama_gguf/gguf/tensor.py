@@ -22,6 +22,11 @@ class Tensor:
         return self._source.path
 
     @property
+    def is_remote(self):
+        """Do its bytes come from elsewhere, all of them each time one looks?"""
+        return hasattr(self._source, "fetch")
+
+    @property
     def n_elements(self):
         return math.prod(self.shape)
 

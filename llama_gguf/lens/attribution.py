@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import pieces
+from .head import pieces, read
 
 BY = ("layer", "head", "neuron")
 
@@ -61,10 +61,11 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     """
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")
-    model._need_weights()
     model._need_decoder()
-    ids = model.ids(text_or_ids)
-    row = range(len(ids))[row]
+    ids = read(model, text_or_ids)
+    if not -len(ids) <= row < len(ids):
+        raise ValueError(f"row must be one of {len(ids)} tokens, not {row}")
+    row %= len(ids)
     matrix = MATRICES.get(by, "no such")
     makers = {r.name: r for r in model.graph.records if r.kind == "matmul" and r.name.endswith("." + matrix)}
     inner = {name for r in makers.values() for name in (r.name, r.inputs[0].name)}

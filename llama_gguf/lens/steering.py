@@ -120,6 +120,7 @@ def train_steering(model, positive, negative, *, method="mean", layers=None, pos
         raise ValueError(f"method is mean or pca, not {method!r}")
     if not positive or not negative or isinstance(positive, str) or isinstance(negative, str):
         raise ValueError("positive and negative are lists of texts, one or more each")
+    model._need_weights()
     layers = range(1, model.h.layers) if layers is None else list(layers)
     has, lacks = (residuals(model, texts, layers, position) for texts in (positive, negative))
     found, explained = {}, {}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from llama_gguf.errors import ModelError
-from llama_gguf.evaluate.rows import divergence
+from llama_gguf.evaluate.rows import kl_of_logits
 from llama_gguf.panels import parts
 from llama_gguf.panels.base import Panel
 from llama_gguf.pictures import heat_map, share, table, together
@@ -164,7 +164,8 @@ class LayersPanel(Panel):
             (self._word(a), share(np.exp(p), 60), self._word(b), share(np.exp(q), 60))
             for (a, p), (b, q) in zip(*rows, strict=True)
         ]
-        kl = np.array([divergence(p, q)[0] for p, q in zip(self.before, self.after, strict=True)])
+        pairs = zip(self.before, self.after, strict=True)
+        kl = np.array([kl_of_logits(p, q)[0] for p, q in pairs])
         self.say(f"without {name}: KL {kl[-1]:.4f} nats at the last token, {kl.mean():.4f} on average")
         return together(
             table(cells, ("as it is", "probability", f"without {name}", "probability")),

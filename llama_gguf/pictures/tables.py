@@ -6,7 +6,7 @@ from llama_gguf.pictures.colour import SERIES
 from llama_gguf.pictures.frame import FONT, Picture, number, text
 
 MOST = 512
-LINE = "border-bottom:1px solid rgba(128,128,128,.28)"
+LINE = "border-bottom:1px solid #8885"
 
 
 def table(rows, columns=None, title=None, most=MOST):
@@ -32,7 +32,7 @@ def share(part, width=90):
     """A bar for a share of 0 ... 1 with its percentage, to stand in a table."""
     part = min(1.0, max(0.0, float(part)))
     return Picture(
-        f'<span style="display:inline-block;width:{width}px;height:8px;background:rgba(128,128,128,.18)">'
+        f'<span style="display:inline-block;width:{width}px;height:8px;background:#8883">'
         f'<span style="display:block;width:{100 * part:.1f}%;height:8px;background:{SERIES[0]}"></span></span>'
         f" {100 * part:.1f}%"
     )
@@ -51,8 +51,8 @@ def row_of(values):
 
 
 def cell(tag, body, right, more=""):
-    align = "right" if right else "left"
-    return f'<{tag} style="text-align:{align};padding:2px 12px 2px 0;vertical-align:top;{LINE};{more}">{body}</{tag}>'
+    align = f"text-align:{'right' if right else 'left'};"  # notebooks align cells to the right by themselves
+    return f'<{tag} style="{align}padding:2px 12px 2px 0;{LINE};{more}">{body}</{tag}>'
 
 
 def shown(value):

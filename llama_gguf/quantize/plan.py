@@ -121,10 +121,10 @@ def predicted_error(tensor, target, importance=None):
     return (squared / total) ** 0.5 if total else 0.0
 
 
-def sampled_error(tensor, target, importance=None):
-    """(sum w (x - x')^2, sum w x^2) over about SAMPLE values of a tensor."""
+def sampled_error(tensor, target, importance=None, sample=SAMPLE):
+    """(sum w (x - x')^2, sum w x^2) over about `sample` values of a tensor."""
     cols, raw = tensor.shape[-1], tensor.raw
-    n = min(len(raw), max(4, SAMPLE // cols))
+    n = min(len(raw), max(4, sample // cols))
     rows = np.unique(np.linspace(0, len(raw) - 1, n).astype(int))
     values = as_float(raw[rows], tensor.type, cols)
     per_matrix = len(raw) // len(importance) if importance is not None else len(raw)

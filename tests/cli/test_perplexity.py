@@ -1,6 +1,7 @@
 """llama-gguf perplexity on tiny models: numbers, JSON, base files, and wrong usage."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,3 +56,14 @@ def test_wrong_usage_says_so(files):
     assert run(model).exit_code == 2
     assert run(model, "-f", text, "-c", "2").exit_code == 2
     assert run(model, "-f", text, "--kl", text).exit_code == 1
+    bad = Path(text).with_name("latin.txt")
+    bad.write_bytes("Größe".encode("latin-1"))
+    done = run(model, "-f", str(bad))
+    assert done.exit_code == 1 and "not UTF-8" in done.stderr
+    bad.write_bytes(b"")
+    assert run(model, "-f", str(bad)).exit_code == 1
+
+
+def test_json_holds_null_where_there_is_no_number(files):
+    told = json.loads(run(files[0], "-f", "-", "-c", "3", "--chunks", "1", "--json", input=TEXT).stdout)
+    assert told["tokens"] == 1 and told["error"] is None

@@ -11,6 +11,7 @@ import pytest
 from llama_gguf import Model
 from llama_gguf.errors import ContextOverflow, FormatError, ModelError
 from llama_gguf.evaluate import base_file, perplexity
+from llama_gguf.evaluate.rows import kl_of_logits
 from llama_gguf.testing import tiny
 
 TEXT = "the cat sat on the mat and looked at the moon over the old town, " * 6
@@ -213,3 +214,11 @@ def test_surprises_of_smollm2_are_llama_cpps(smollm2):
         whole = model.score(ids)
         np.testing.assert_allclose(-whole.log_probs[1:], golden["whole"], atol=1e-3)
         assert -whole.total / 63 == pytest.approx(golden["whole"].mean(dtype=np.float64), abs=1e-4)
+
+
+def test_a_broken_model_is_infinitely_surprised_and_says_so():
+    found = perplexity.Perplexity([900.0, 800.0], 512, 1)
+    assert np.isinf(found) and found.nll == 850
+    ET.fromstring(found._repr_html_())
+    kl, _, _ = kl_of_logits(np.array([0, np.nan], np.float32), np.zeros(2, np.float32))
+    assert np.isnan(kl)

@@ -113,3 +113,19 @@ def test_notebooks_show_everything_as_sound_html(model_file):
         ET.fromstring(html)
         assert "<script" not in html and len(html) < 250_000
     assert "blk.0.attn_q.weight" in model_file.tensors._repr_html_()
+
+
+def test_a_remote_tensor_is_shown_without_fetching_it(model_file):
+    from llama_gguf.gguf.ranges import open_ranges
+
+    data, asked = model_file.path.read_bytes(), []
+
+    def fetch(start, end):
+        asked.append((start, end))
+        return data[start:end]
+
+    remote = GGUFFile.of(model_file.path, [open_ranges(str(model_file.path), len(data), fetch)])
+    tensor, before = remote.tensors["blk.0.attn_q.weight"], len(asked)
+    assert tensor.is_remote and "fetch them" in tensor._repr_html_() and len(asked) == before
+    assert tensor.stats() == model_file.tensors["blk.0.attn_q.weight"].stats() and len(asked) == before + 1
+    assert tensor.block(3).to_dict() == model_file.tensors["blk.0.attn_q.weight"].block(3).to_dict()

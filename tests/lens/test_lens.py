@@ -112,6 +112,9 @@ def test_tokens_to_attribute_to_are_ids_or_texts_of_one_token(model):
         lens.attribution(model, IDS, model.detokenize([40]) + "?" + model.detokenize([41]))
     with pytest.raises(ValueError, match="by is one of"):
         lens.attribution(model, IDS, by="word")
+    for row in (8, -9):
+        with pytest.raises(ValueError, match="one of 8 tokens"):
+            lens.attribution(model, IDS, row=row)
     with pytest.raises(ModelError, match="not in 0"):
         lens.attribution(model, IDS, 10**6)
 
@@ -224,6 +227,17 @@ def test_ablation_equals_a_pass_without(model):
     assert lens.ablate(model, IDS).before < 0
     with pytest.raises(ModelError, match="must match"):
         lens.patch(model, IDS, IDS[:3])
+
+
+def test_models_without_weights_and_texts_without_tokens_are_refused(model):
+    with Model(model.path, vocab_only=True) as bare:
+        for look in (lens.logit_lens, lens.attribution, lens.attention, lens.norms, lens.statistics, lens.routing,
+                     lens.ablate, lens.top_tokens, lambda m, ids: lens.train_steering(m, [ids], [ids])):
+            with pytest.raises(ModelError, match="vocab_only"):
+                look(bare, IDS)
+    for look in (lens.logit_lens, lens.attention, lens.norms, lens.statistics, lens.ablate, lens.top_tokens):
+        with pytest.raises(ModelError, match="no tokens"):
+            look(model, [])
 
 
 def test_encoders_have_no_predictions_but_attention():

@@ -186,3 +186,11 @@ def test_bad_vectors_and_files_are_refused(model, tmp_path):
         train_steering(model, ["a"], ["b"], method="magic")
     with pytest.raises(ValueError, match="lists of texts"):
         train_steering(model, "a", ["b"])
+
+
+def test_embeddings_are_steered_too():
+    with exact("bert") as model:
+        plain = model.embed("abc")
+        with model.steer(random_vector(model, [1])):
+            assert np.abs(model.embed("abc") - plain).max() > 1e-3
+        np.testing.assert_array_equal(model.embed("abc"), plain)
