@@ -62,6 +62,7 @@ class Making:
     origin: dict = field(default_factory=dict)
     imatrix: Imatrix | None = None
     measured: dict | None = None
+    issues: dict = field(default_factory=dict)
     files: list = field(default_factory=list)
 
     def tell(self, stage, done=0, total=1):
@@ -101,6 +102,7 @@ def make(
         original = _original(job, where, converted, rough, keep)
         if words is not None:
             job.imatrix = _measure(job, original, words, text, chunks)
+        _check_plans(job, original)
         for kind in types:
             _quantize(job, original, kind, rough, max_size)
         _compare(job, original, rough)
@@ -204,6 +206,18 @@ def _measure(job, original, words, text, chunks):
     found.save(path, job.force)
     job.measured = cards.described(path) | {"text": cards.described(Path(text))}
     return Imatrix.load(path)
+
+
+def _check_plans(job, original):
+    """Refuse what cannot be quantized before the first file is; note what may go wrong with the others."""
+    from .checks import compatibility_issues
+    from .quantize.plan import plan_file
+
+    with GGUFFile(original) as file:
+        for kind in job.types:
+            plan_file(file, kind, job.imatrix).check()
+            found = compatibility_issues(file, kind, job.imatrix, weights=False)
+            job.issues[kind] = [issue.as_dict() for issue in found]
 
 
 def _quantize(job, original, kind, rough, max_size):

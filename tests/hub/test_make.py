@@ -113,6 +113,7 @@ def test_checks_measure_what_quantizing_changed(source, tmp_path):
     assert kept["kl"] < 1e-6 and kept["same_top"] == 1
     assert kept["kl"] < good["kl"] < bad["kl"]
     assert card["importance"] is None
+    assert all({"id", "severity", "summary"} <= issue.keys() for f in card["files"] for issue in f["issues"])
     assert "No importance matrix" in (tmp_path / "out/README.md").read_text()
 
 
