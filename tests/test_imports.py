@@ -28,7 +28,7 @@ LAYERS = (
     "model",
     "convert checks testing edit cards",
     "make",
-    "panels",
+    "panels ipython",
     "cli __main__",
 )
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names.split()}

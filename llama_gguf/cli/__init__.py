@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "plan",
     "types": "types",
     "convert": "convert",
+    "export": "export",
     "quantize": "quantize",
     "imatrix": "imatrix",
     "check": "check",
