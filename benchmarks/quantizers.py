@@ -92,6 +92,7 @@ def measure(kind, matrices, peer, args):
 
     from llama_gguf.quantize.rows import quantize_rows
 
+    clock = time.thread_time if args.threads == 1 else time.perf_counter
     found = {"type": kind.name, "bits": kind.bits_per_weight}
     for title in ("plain", "weighted"):
         lost, spent = {"ours": 0.0, "peer": 0.0}, {"ours": 0.0, "peer": 0.0}
@@ -104,7 +105,7 @@ def measure(kind, matrices, peer, args):
                 "peer": lambda v=values, t=theirs: peer.quantize(v, kind, t),
             }
             for side, quantize in sides.items():
-                raw, seconds = best_of(quantize, args.repeat, time.thread_time if args.threads == 1 else time.perf_counter)
+                raw, seconds = best_of(quantize, args.repeat, clock)
                 lost[side] += loss(values, raw, kind, given)
                 spent[side] += seconds
         size = sum(values.nbytes for values in matrices) / 1e6

@@ -25,7 +25,7 @@ NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
 """Types so small that without importance nothing useful is left; pass ones to insist."""
 
 SLAB = 1 << 16
-"""Values that a thread takes at once: less than a millisecond's work in Q4_0, 40 ms with the slowest type in plain C."""
+"""Values that a thread takes at once: under a millisecond in Q4_0, 40 ms with the slowest type in plain C."""
 
 LEAST = 2.0**-20
 """Of the mean importance: no column counts less, so that a dead channel still gets the codes nearest to it."""
