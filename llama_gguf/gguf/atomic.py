@@ -66,8 +66,8 @@ def replacing_all():
 def move_all(moves):
     """Rename each (from, to), in order; where one cannot be, those before it are undone and the error is raised.
 
-    What stands at `to` is kept under another name until the end: a crash between two renames loses no file, though it
-    may leave some old and some new.
+    What stands at `to` is kept under another name until the end. A crash between two renames may leave some files old
+    and some new, each of them whole.
     """
     done, kept = [], []
     try:
@@ -79,8 +79,10 @@ def move_all(moves):
             done.append((source, target))
     except BaseException:
         for source, target in reversed(done):
-            with contextlib.suppress(OSError):
+            try:
                 os.replace(target, source)
+            except OSError:
+                kept = [path for path in kept if path != target]  # rather a file too many than an old one lost
         raise
     finally:
         for path in kept:

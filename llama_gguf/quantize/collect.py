@@ -18,7 +18,7 @@ from llama_gguf.session import Session
 PRODUCTS = ("matmul", "heads_matmul", "experts", "experts_sum")
 LOGITS = 128 << 20
 """Bytes of logits that are in memory at a time."""
-SAVE_EVERY = 16
+SAVE_EVERY = 16  # chunks
 ROWS = 64
 """Rows that are summed in float32 before they are added up in float64."""
 
