@@ -65,7 +65,10 @@ class Job:
 
     def _run(self):
         try:
-            end, outcome = "done", self._work(self)
+            try:
+                end, outcome = "done", self._work(self)
+            finally:
+                self.flush()
         except (Cancelled, KeyboardInterrupt) as stop:
             end, outcome = "stopped", stop
         except BaseException as wrong:  # nothing may vanish in a thread: the panel shows it
