@@ -21,7 +21,8 @@ from .gguf.shards import parse_name
 from .gguf.split import split
 from .quantize.filetypes import COPY, FILE_TYPES
 from .quantize.imatrix import CHUNK, Imatrix
-from .quantize.recipes import NEEDED, Recipe, Traits, known_file_type
+from .quantize.plan import check_importance
+from .quantize.recipes import NEEDED, known_file_type
 
 PLAIN = ("F32", "F16", "BF16")
 TEXTS = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
@@ -78,6 +79,10 @@ class Making:
 
     def path(self, kind, suffix=".gguf"):
         return self.folder / f"{self.name}-{kind}{suffix}"
+
+    def check_importance(self, tensors, metadata):
+        if self.text is None:
+            check_importance(self.types, tensors.values(), metadata, self.imatrix)
 
     def too_large(self, path):
         return self.max_size is not None and path.stat().st_size > self.max_size
@@ -177,7 +182,7 @@ def _original(job, where, converted, rough, keep):
                 raise ModelError(f"is quantized already ({', '.join(sorted(kinds))}); start from F32, F16 or BF16",
                                  path=str(where))
             job.name = job.name or cards.plain_name(file.metadata.get("general.name") or _without_type(where.stem))
-            _check_importance(job, file.tensors.values(), file.metadata)
+            job.check_importance(file.tensors, file.metadata)
             job.origin["files"] = [cards.described(path) for path in file.paths]
         _check_outputs(job)
         return where
@@ -187,7 +192,7 @@ def _original(job, where, converted, rough, keep):
     plan = Conversion(where, name=job.name)
     job.name = cards.plain_name(plan.metadata["general.name"].value)
     job.origin |= {"converted_to": plan.type, "notes": plan.notes}
-    _check_importance(job, plan.shapes().values(), Metadata.of(plan.metadata))
+    job.check_importance(plan.shapes(), Metadata.of(plan.metadata))
     _check_outputs(job, [plan.type] if keep else [])
     paths = {Path(s.path) for s in plan.sources.values()} | {where / name for name in TEXTS if (where / name).is_file()}
     job.origin["files"] = [cards.described(path) for path in sorted(paths)]
@@ -197,20 +202,6 @@ def _original(job, where, converted, rough, keep):
         os.replace(path, final)
         return final
     return path
-
-
-def _check_importance(job, tensors, metadata):
-    """Some mixtures of types want importance that their base type does not want: asked for each tensor."""
-    if job.text is not None:
-        return
-    tensors = [(t.name, t.shape, t.type.name) for t in tensors]
-    for kind in job.types:
-        for choice in Recipe(kind).choose(tensors, Traits.of(metadata), job.imatrix is not None):
-            known = job.imatrix and job.imatrix.weights(choice.name, choice.shape) is not None
-            if choice.changes and choice.needs_importance and not known:
-                lacks = "and the importance matrix has nothing for it" if job.imatrix else "give an importance matrix"
-                raise ModelError(f"{kind} would make {choice.name} {choice.target}, which is useless without"
-                                 f" importance: {lacks}, or a text to make one of")
 
 
 def _without_type(stem):

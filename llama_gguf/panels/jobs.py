@@ -76,19 +76,9 @@ class Job:
         finally:
             RUNNING.discard(self)
             try:
-                end, outcome = self._flushed(end, outcome)
                 self._done(end, outcome)
             finally:
                 self._over.set()
-
-    def _flushed(self, end, outcome):
-        """How it ended, after what was held back is shown; a widget that cannot be set is an error like any other."""
-        try:
-            self.flush()
-        except Exception as wrong:
-            if end != "error":
-                return "error", wrong
-        return end, outcome
 
 
 @atexit.register
