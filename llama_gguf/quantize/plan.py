@@ -115,6 +115,20 @@ def plan_file(src, recipe, imatrix=None, *, requantize=False, errors=False, prog
     return plan.measure(progress) if errors else plan
 
 
+def check_importance(types, tensors, metadata, imatrix=None):
+    """ModelError where a file type makes a tensor useless without importance that is not there: known by name, shape
+    and type of the tensors, before there is a file.
+    """
+    tensors = [(t.name, t.shape, t.type.name) for t in tensors]
+    for kind in types:
+        for c in Recipe(kind).choose(tensors, Traits.of(metadata), imatrix is not None):
+            known = imatrix is not None and imatrix.weights(c.name, c.shape) is not None
+            if c.changes and c.needs_importance and not known:
+                lacks = "and the importance matrix has nothing for it" if imatrix else "give an importance matrix"
+                raise ModelError(f"{kind} would make {c.name} {c.target}, which is useless without importance: {lacks},"
+                                 " or a text to make one of", tensor=c.name)
+
+
 def predicted_error(tensor, target, importance=None):
     """sqrt(sum w (x - x')^2 / sum w x^2) over evenly spread rows; w: importance of the column, or 1."""
     squared, total = sampled_error(tensor, target, importance)
