@@ -84,7 +84,8 @@ def main(path, ids, out):
     params.n_ctx = params.n_batch = params.n_ubatch = max(64, len(ids))
     params.type_k = params.type_v = params.flash_attn_type = 0
     params.cb_eval = seen
-    context = c.llama_init_from_model(c.llama_model_load_from_file(path.encode(), c.llama_model_default_params()), params)
+    model = c.llama_model_load_from_file(path.encode(), c.llama_model_default_params())
+    context = c.llama_init_from_model(model, params)
     batch = c.llama_batch_init(len(ids), 0, 1)
     batch.n_tokens = len(ids)
     for i, token in enumerate(ids):

@@ -95,8 +95,8 @@ class Plan:
         return 8 * self.n_bytes / n if n else 0.0
 
     def __repr__(self):
-        about = f"{len(self.changing)} of {len(self.tensors)} tensors change"
-        return f"<Plan for {self.recipe.type}: {about}, {self.n_bytes:,} bytes, {self.bits_per_weight:.2f} bits per weight>"
+        about = f"{len(self.changing)} of {len(self.tensors)} tensors change, {self.n_bytes:,} bytes"
+        return f"<Plan for {self.recipe.type}: {about}, {self.bits_per_weight:.2f} bits per weight>"
 
     def _repr_html_(self):
         from llama_gguf.pictures import table
