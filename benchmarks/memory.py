@@ -1,60 +1,72 @@
-"""Who holds the memory: what is resident after each step from Python's start to a prompt, and the peak until then.
+"""What sizing says a model takes, beside what a fresh process is found to take: the table of docs/planning.md.
 
-    python benchmarks/memory.py MODEL [-p 256] [-c 2048] [--no-repack]
+    python -m benchmarks.memory smollm2:2048 gemma3-270m:8192:Q8_0 model.gguf:4096:F16:mapped --text prose.txt
 
-Private memory is what this process alone has: Python, panels, cache, buffers. Pages of the file are the system's cache,
-which is resident as long as it is mapped and which the system takes back when memory is short. Linux only.
+Each MODEL:CONTEXT[:KV[:mapped]] runs alone: the model is opened, its vocabulary used, its context filled with the text.
 """
 
-import os
+import argparse
+import json
+import subprocess
 import sys
 
-if __name__ == "__main__":  # this folder's types.py must not stand before Python's own
-    sys.path.append(os.path.dirname(sys.path.pop(0)))
-
-import argparse
-
-from benchmarks.measure import markdown, random_ids
-
-FIELDS = {"RssAnon": "private", "RssFile": "of files", "VmRSS": "both", "VmHWM": "peak until then"}
-
+FILL = """
+import json, sys
+import llama_gguf.model, llama_gguf.session, llama_gguf.sizing
+from llama_gguf import GGUFFile, Model
 
 def resident():
-    """Bytes of each of FIELDS."""
-    with open("/proc/self/status") as file:
-        lines = dict(line.split(":", 1) for line in file)
-    return [int(lines[field].split()[0]) * 1024 for field in FIELDS]
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
+
+path, text, options, last = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), 8
+with GGUFFile(path) as file:
+    told = llama_gguf.sizing.estimate(file, **options).as_dict()
+before = resident()
+with Model(path, **options) as m:
+    ids = m.tokenize(open(text, encoding="utf-8").read())
+    if (spread := m.n_vocab / 49152) > 1 and len(set(ids)) < 300:  # a random model's vocabulary has no words
+        with Model.from_pretrained("smollm2", vocab_only=True) as words:
+            ids = [int(i * spread) for i in words.tokenize(open(text, encoding="utf-8").read())]
+    ids = (ids * (m.n_ctx // len(ids) + 1))[: m.n_ctx]
+    session = m.session()
+    session.forward(ids[:-last])
+    for token in ids[-last:]:
+        session.forward([token])
+    print(json.dumps(told | {"measured": resident() - before}))
+"""
+TITLES = ("model", "context", "weights", "cache", "activations", "vocabulary", "mapped", "total", "measured", "differs")
 
 
-def stages(args):
-    """(what was done, resident bytes after it)"""
-    yield "Python", resident()
-    import llama_gguf.model  # noqa: F401  what Model imports when it is asked for
-    from llama_gguf import Model
+def measure(line, text):
+    """A row of figures for MODEL:CONTEXT[:KV[:mapped]]."""
     from llama_gguf.hub import resolve
 
-    yield "NumPy and llama-gguf imported", resident()
-    model = Model(resolve(args.model), n_ctx=args.ctx, n_threads=args.threads, repack=args.repack)
-    yield f"weights loaded, file of {model.file.size / 1e6:.0f} MB", resident()
-    session = model.session()
-    yield f"session of {args.ctx} positions", resident()
-    session.forward([1])
-    yield "one token", resident()
-    model.tokenize("The capital of France is")
-    yield "vocabulary read", resident()
-    session.forward(random_ids(args.prompt, model.n_vocab))
-    yield f"prompt of {args.prompt} random tokens", resident()
+    parts = line.split(":")
+    name, n_ctx, kv_type, mapped = parts + ["F16", ""][len(parts) - 2 :]
+    options = {"n_ctx": int(n_ctx), "kv_type": kv_type, "repack": mapped != "mapped", "n_threads": 2}
+    command = [sys.executable, "-c", FILL, str(resolve(name)), text, json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return name, options, json.loads(done.stdout)
+
+
+def row(name, options, found):
+    """Cells in MB."""
+    sizes = [found[title] / 1e6 for title in TITLES[2:-1]]
+    context = f"{options['n_ctx']:,} {options['kv_type']}{'' if options['repack'] else ', mapped'}"
+    short = name.rpartition("/")[2].removesuffix(".gguf")
+    return [short, context, *(f"{mb:.1f}" for mb in sizes), f"{found['total'] / found['measured'] - 1:+.1%}"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="a path, or any name that `llama-gguf run` takes")
-    parser.add_argument("-p", "--prompt", type=int, default=256, metavar="TOKENS")
-    parser.add_argument("-c", "--ctx", type=int, default=2048)
-    parser.add_argument("-t", "--threads", type=int)
-    parser.add_argument("--no-repack", dest="repack", action="store_false")
-    rows = [(what, *(f"{n / 1e6:.0f}" for n in found)) for what, found in stages(parser.parse_args())]
-    print(markdown(("MB resident after", *FIELDS.values()), rows))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lines", nargs="+", metavar="MODEL:CONTEXT[:KV[:mapped]]")
+    parser.add_argument("--text", required=True)
+    args = parser.parse_args()
+    print("| " + " | ".join(TITLES) + " |")
+    print("|---|---|" + "---:|" * (len(TITLES) - 2))
+    for line in args.lines:
+        print("| " + " | ".join(row(*measure(line, args.text))) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,3 +39,10 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+def load_ipython_extension(shell):
+    """What `%load_ext llama_gguf` calls: %gguf and %%gguf; see llama_gguf.ipython."""
+    from llama_gguf.ipython import GGUFMagics
+
+    shell.register_magics(GGUFMagics)

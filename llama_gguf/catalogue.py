@@ -15,6 +15,7 @@ from llama_gguf.errors import NameNotFound
 
 PREFERRED = ("Q4_K_M", "Q4_K_S", "Q5_K_M", "Q8_0")
 PREFIXES = ("https://huggingface.co/", "https://hf.co/", "hf://", "hf.co/", "huggingface.co/")
+SCHEMES = ("pypi", "ollama", "lmstudio")  # before a colon they say that a name is not the Hub's
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 TAG = re.compile(r"[\w.-]+", re.ASCII)

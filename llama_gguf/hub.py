@@ -7,6 +7,7 @@ tokens and the cache are huggingface_hub's work; it is imported only when the Hu
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -99,7 +100,7 @@ def fetch(want, *, offline=False, progress=False):
     """Download what `want` names into the Hub's cache; the path of its first (or only) file."""
     if offline:
         raise HubUnreachable(f"{want} is not cached, and offline mode is on (HF_HUB_OFFLINE)")
-    first, *_ = [_download(want, file, progress) for file in choose(want)]
+    first, *_ = [download(want, file, progress) for file in choose(want)]
     return first
 
 
@@ -126,10 +127,10 @@ def _no_match(want, have):
 # --- the Hub -------------------------------------------------------------------------------------
 
 
-def list_files(repo, revision="main"):
-    """The GGUF files of a repository with their sizes, by name; one request."""
+def list_files(repo, revision="main", wanted=re.compile(r".*\.gguf").fullmatch):
+    """The files of a repository that are `wanted`, GGUF files by default, with their sizes, by name; one request."""
     info = ask(lambda api: api.model_info(repo, revision=revision, files_metadata=True), repo)
-    files = [_remote(s) for s in info.siblings or () if s.rfilename.endswith(".gguf")]
+    files = [_remote(s) for s in info.siblings or () if wanted(s.rfilename)]
     for file in files:
         catalogue.check_member(file.name, repo)
     return sorted(files, key=lambda f: f.name)
@@ -235,10 +236,13 @@ def _first_line(error):
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _download(want, file, progress):
+def download(want, file, progress):
     """One file into the cache of huggingface_hub, which links it; its SHA-256 checked where the Hub told it."""
     from huggingface_hub import HfApi
 
+    here = (catalogue.snapshot(want.repo, want.revision) or Path()) / file.name
+    if file.sha256 and here.resolve().name == file.sha256 and here.is_file():
+        return here
     api, cache = HfApi(endpoint=catalogue.hub_endpoint()), catalogue.hub_cache()
     where = {"revision": want.revision, "cache_dir": cache, "etag_timeout": DEADLINE}
     checked = False

@@ -1,6 +1,8 @@
 """Looking into files of the Hub without downloading them: headers by range requests, tensors when asked for."""
 
 import logging
+import re
+import sys
 
 from llama_gguf import catalogue, hub, transfer
 from llama_gguf.catalogue import Name
@@ -11,6 +13,9 @@ from llama_gguf.gguf.shards import open_all
 
 log = logging.getLogger(__name__)
 
+FOLDER = re.compile(r"[^/]+\.(json|jinja|safetensors|tiktoken)|tokenizer\.model|(vocab|merges)\.txt|README\.md"
+                    r"|[^/]+/config\.json|additional_chat_templates/[^/]+\.jinja")
+"""What a model folder is made of; nothing that could be run."""
 PATIENCE = 120.0
 """Seconds that one range may take."""
 
@@ -54,3 +59,22 @@ def open_remote(want):
     first = next(iter(files))
     there = {path.rpartition("/")[2] for path in files}
     return GGUFFile.of(first, open_all(first, opener=opener, there=there))
+
+
+def fetch_folder(want, progress=None):
+    """The model folder of a repository, in the Hub's cache: configuration, tokenizer and safetensors. None where it has
+    no safetensors.
+    """
+    here = catalogue.snapshot(want.repo, want.revision)
+    if catalogue.is_offline():
+        return here if here and any(here.glob("*.safetensors")) else None
+    files = hub.list_files(want.repo, want.revision, FOLDER.fullmatch)
+    weights = [f.name for f in files if f.name.endswith(".safetensors")]
+    if not weights:
+        return None
+    if any(not name.startswith("consolidated") for name in weights):  # the same weights in another layout
+        files = [f for f in files if not f.name.startswith("consolidated")]
+    show = bool(sys.stderr and sys.stderr.isatty()) if progress is None else progress
+    for file in files:
+        hub.download(want, file, show)
+    return catalogue.snapshot(want.repo, want.revision)

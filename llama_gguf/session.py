@@ -226,7 +226,7 @@ class Session:
 
 
 def part_of(every, layers):
-    """`layers`, or every one; ValueError if they are not neighbours here. range(n, n) after all n: the head."""
+    """`layers`, or every one; ValueError if they are not neighbours of it. range(n, n), behind all n, is the head."""
     layers = every if layers is None else layers
     head_only = layers.start == layers.stop == every.stop
     if not (layers or head_only) or layers.step != 1 or layers.start < 0 or layers.stop > every.stop:

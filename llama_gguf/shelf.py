@@ -17,7 +17,7 @@ def matching(name):
     if alias := ALIASES.get(name):
         package = f"pypi:{alias.package}"
         return [m for m in models() if m.name in (package, f"{alias.repo}/{alias.file}")]
-    if name.partition(":")[0] in ("pypi", "ollama", "lmstudio"):
+    if name.partition(":")[0] in catalogue.SCHEMES:
         return [m for m in models() if name in (m.name, m.name.removesuffix(":latest"))]
     want = catalogue.parse(name)
     found = [m for m in catalogue.cached_models() if m.name.startswith(f"{want.repo}/")]

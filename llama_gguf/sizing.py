@@ -9,13 +9,14 @@ counts as full, a file's mapped pages as read. docs/planning.md has the figures 
 
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 
 from . import memory
 from .cache import CacheShape, checked
 from .engine import default_threads
-from .errors import OutOfMemory
+from .errors import ModelError, OutOfMemory
+from .estimate import Estimate
 from .forward import graph_of, skipped_blocks
+from .gguf import LazyArray
 from .lowering import Lowering
 from .planner import PRODUCTS, arrange, experts_floats, query_floats, row_floats, split_floats, thread_floats
 from .session import BATCH
@@ -32,88 +33,6 @@ VARIETY = 0.85
 """Of n tokens of a text about n ** VARIETY are different (measured on prose and code, 128 to 32768 tokens)."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Bytes by what takes them; `print(estimate)` is a table.
-
-    `weights`: panels and float vectors, of its own. `mapped`: pages of the file that are read where they are; the
-    system can take them back when memory is short, and reads them again. `cache` and `states`: of `n_seq` full
-    sequences. `activations`: buffers of a step of `batch` tokens. `vocabulary`: of the tokenizer. `layers`: one row for
-    each that keeps something of every position or sequence. `read`: bytes that one token's pass reads of weights.
-    """
-
-    name: str
-    arch: str
-    n_ctx: int
-    n_seq: int
-    kv_type: str
-    batch: int
-    packed: bool
-    weights: int
-    mapped: int
-    cache: int
-    states: int
-    activations: int
-    vocabulary: int
-    read: int
-    available: int
-    largest_context: int
-    model_context: int
-    layers: list = field(repr=False)
-
-    @property
-    def own(self):
-        """Bytes that cannot be given back while the model is in use."""
-        return self.weights + self.cache + self.states + self.activations + self.vocabulary
-
-    @property
-    def total(self):
-        return self.own + self.mapped
-
-    @property
-    def fits(self):
-        return self.total <= self.available
-
-    def tokens_per_second(self, bytes_per_second, position=0):
-        """Of decoding one sequence at a position, if memory is read at this rate and nothing else takes time."""
-        at = (position + 1) / self.n_ctx
-        past = sum(row["bytes"] * min(1.0, at * row["share"]) for row in self.layers) / self.n_seq
-        return bytes_per_second / (self.read + past)
-
-    def as_dict(self):
-        """All of it, ready for JSON."""
-        return asdict(self) | {"own": self.own, "total": self.total, "fits": self.fits}
-
-    def check(self):
-        """OutOfMemory with the numbers, if it cannot fit."""
-        if self.fits:
-            return
-        smaller = f"a context of {self.largest_context:,} would fit" if self.largest_context else "no context fits"
-        raise OutOfMemory(
-            f"{_size(self.total)} are needed, but {_size(self.available)} of memory are free: weights take "
-            f"{_size(self.weights + self.mapped)}, the cache of {self.n_ctx:,} positions "
-            f"{_size(self.cache + self.states)}, the rest {_size(self.activations + self.vocabulary)}; {smaller}"
-            f"{'' if self.kv_type == 'Q8_0' else ', Q8_0 keys and values take half'}; force=True loads it all the same",
-            path=self.name,
-        )
-
-    def __str__(self):
-        rows = [
-            ("weights", self.weights, "packed into panels" if self.packed else "vectors"),
-            ("mapped", self.mapped, "pages of the file"),
-            ("cache", self.cache, f"{self.n_ctx:,} positions as {self.kv_type}"),
-            ("states", self.states, "of recurrent layers"),
-            ("activations", self.activations, f"of steps of {self.batch} tokens"),
-            ("vocabulary", self.vocabulary, ""),
-            ("total", self.total, f"of {_size(self.available)} free: {'fits' if self.fits else 'does not fit'}"),
-        ]
-        lines = [f"{name:12}{_size(n):>10}  {about}".rstrip() for name, n, about in rows if n or name != "states"]
-        return "\n".join([f"{self.name}: {self.arch}", *lines, self._contexts()])
-
-    def _contexts(self):
-        return f"largest context that fits: {self.largest_context:,} (the model's own: {self.model_context:,})"
-
-
 def estimate(file, *, n_ctx=None, kv_type=None, batch=BATCH, n_seq=1, repack="auto", exact=False, n_threads=None):
     """An Estimate for an open GGUFFile, local or remote; the options are those of Model and of its sessions.
 
@@ -127,6 +46,8 @@ def estimate(file, *, n_ctx=None, kv_type=None, batch=BATCH, n_seq=1, repack="au
         n_ctx = min(memory.context(graph.h, graph.caches, kv_type, graph.states), graph.most or graph.h.context)
         with suppress(OutOfMemory):
             n_ctx = fitting(file, graph, store, n_ctx, kv_type, asked=False)
+    if graph.most and n_ctx > graph.most:
+        raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {graph.most} positions", path=str(file.path))
     return of(file, graph, store, n_ctx=n_ctx, kv_type=kv_type, batch=batch, n_seq=n_seq)
 
 
@@ -214,7 +135,8 @@ class _Sized:
 
     def _vocabulary(self, file):
         """The texts in the file, and what is made of them."""
-        tokens, merges = (len(file.metadata.get(f"tokenizer.ggml.{key}", ())) for key in ("tokens", "merges"))
+        found = (file.metadata.get(f"tokenizer.ggml.{key}") for key in ("tokens", "merges"))
+        tokens, merges = (len(x) if isinstance(x, LazyArray) else 0 for x in found)
         return min(t.offset for t in file.tensors.values()) + TOKEN * tokens + MERGE * merges
 
     def step(self, n_ctx):
@@ -292,7 +214,3 @@ class _Sized:
 
 def _bytes(tensor):
     return math.prod(tensor.shape[:-1]) * tensor.row_bytes
-
-
-def _size(n_bytes):
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"

@@ -19,6 +19,7 @@ OTHER = "what arrived is not what the Hub holds (SHA-256 differs); try again"
 BLOCK = 1 << 18
 ATTEMPTS = 5  # that bring nothing, until it is given up
 PAUSE = 1.0  # seconds, doubled after each of them
+BUSY = (408, 429, 500, 502, 503, 504)  # answers that another attempt may change
 TIMEOUT = 10.0  # seconds without a byte
 MOST = 50 << 30  # bytes that the Hub sends by plain HTTP
 
@@ -95,7 +96,8 @@ def _until_whole(url, file, size, digest, bar):
             _receive(url, file, size, digest, bar)
         except Exception as error:
             disk = isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError)
-            if isinstance(error, HfHubHTTPError | LlamaGGUFError) or disk:
+            told = isinstance(error, HfHubHTTPError) and error.response.status_code not in BUSY
+            if told or disk or isinstance(error, LlamaGGUFError):
                 raise
             vain = vain + 1 if file.tell() == before else 0
             if vain == ATTEMPTS:

@@ -1,7 +1,8 @@
 """Scans over a text for whole strings of the vocabulary, and over its characters."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
 from llama_gguf.engine.texts cimport Texts, char_size, hash_start, hash_step
 
@@ -102,31 +103,90 @@ cdef class Finder:
         return [i for i in range(self.texts.count) if marks[i]]
 
 
-def greedy(Texts texts, Beginnings beginnings, bytes data, int32_t unknown, bint whole):
-    """Numbers of the longest strings that fit one after another.
+cdef Py_ssize_t longest(Texts texts, Beginnings beginnings, const uint8_t *at, Py_ssize_t size,
+                        int32_t *found) noexcept nogil:
+    """Bytes of the longest string that `at` starts with, and its number; 0 if there is none."""
+    cdef Py_ssize_t n, step = 0
+    cdef int32_t number
+    cdef uint64_t h = hash_start()
+    for n in range(1, min(size, texts.longest) + 1):
+        h = hash_step(h, at[n - 1])
+        if not beginnings.may(h):
+            break
+        number = texts.probe(h, at, n)
+        if number != NONE:
+            found[0], step = number, n
+    return step
 
-    Where none fits: with `whole` the result is [unknown] alone, else one byte is unknown.
+
+def greedy(Texts texts, Beginnings beginnings, bytes data, int32_t unknown):
+    """Numbers of the longest strings that fit one after another; a byte where none fits is `unknown`.
+
     `unknown` < 0 stands for nothing.
     """
     cdef const uint8_t *at = <const uint8_t*>(<char*>data)
-    cdef Py_ssize_t size = len(data), pos = 0, n, step
-    cdef int32_t number = NONE, found = NONE
-    cdef uint64_t h
+    cdef Py_ssize_t size = len(data), pos = 0, step
+    cdef int32_t found = NONE
     cdef list out = []
     while pos < size:
-        h, step = hash_start(), 0
-        for n in range(1, min(size - pos, texts.longest) + 1):
-            h = hash_step(h, at[pos + n - 1])
-            if not beginnings.may(h):
-                break
-            number = texts.probe(h, at + pos, n)
-            if number != NONE:
-                found, step = number, n
-        if step:
-            out.append(found)
-        elif whole:
-            return [unknown] if unknown >= 0 else []
-        elif unknown >= 0:
-            out.append(unknown)
+        step = longest(texts, beginnings, at + pos, size - pos, &found)
+        if step or unknown >= 0:
+            out.append(found if step else unknown)
         pos += max(step, 1)
     return out
+
+
+cdef inline bint is_mark(uint8_t c) noexcept nogil:
+    return 33 <= c <= 47 or 58 <= c <= 64 or 91 <= c <= 96 or 123 <= c <= 126
+
+
+cdef inline bint is_gap(uint8_t c) noexcept nogil:
+    return c == 32 or c == 9 or c == 10 or c == 13
+
+
+def word_pieces(Texts texts, Beginnings beginnings, bytes data, int32_t unknown):
+    """Numbers of the strings that make up each word of a UTF-8 text, the longest first, after a "▁".
+
+    Words are what stands between ASCII white space, and every ASCII punctuation mark. A word that the strings do not
+    make up is `unknown`; `unknown` < 0 stands for nothing.
+    """
+    cdef const uint8_t *at = <const uint8_t*>(<char*>data)
+    cdef Py_ssize_t size = len(data), pos = 0, end, n = 0
+    cdef uint8_t *word = <uint8_t*>malloc(size + 3)
+    cdef int32_t *ids = <int32_t*>malloc((4 * size + 3) * sizeof(int32_t))
+    try:
+        if word == NULL or ids == NULL:
+            raise MemoryError
+        word[0], word[1], word[2] = 0xE2, 0x96, 0x81
+        with nogil:
+            while pos < size:
+                if is_gap(at[pos]):
+                    pos += 1
+                    continue
+                end = pos + 1
+                while not is_mark(at[pos]) and end < size and not is_gap(at[end]) and not is_mark(at[end]):
+                    end += 1
+                memcpy(word + 3, at + pos, end - pos)
+                n = one_word(texts, beginnings, word, end - pos + 3, unknown, ids, n)
+                pos = end
+        return [ids[pos] for pos in range(n)]
+    finally:
+        free(word)
+        free(ids)
+
+
+cdef Py_ssize_t one_word(Texts texts, Beginnings beginnings, const uint8_t *word, Py_ssize_t size, int32_t unknown,
+                         int32_t *ids, Py_ssize_t n) noexcept nogil:
+    """Puts a word's numbers behind the first `n`; how many there are then. Most words are strings as they are."""
+    cdef Py_ssize_t pos = 0, step, start = n
+    ids[n] = texts.lookup(word, size)
+    if ids[n] != NONE:
+        return n + 1
+    while pos < size:
+        step = longest(texts, beginnings, word + pos, size - pos, &ids[n])
+        if step == 0:
+            ids[start] = unknown
+            return start + (unknown >= 0)
+        pos += step
+        n += 1
+    return n

@@ -22,12 +22,13 @@ LAYERS = (
     "engine",
     "vocab hparams rope routing weights graph forward nn reference models",
     "cache lowering planner",
-    "memory session sizing sampling generation trace lens embedding chat shown",
+    "memory session sizing estimate sampling generation trace lens embedding chat shown",
     "catalogue elsewhere pypi transfer hub remote shelf",
     "quantize evaluate",
     "model",
-    "convert checks testing edit",
-    "panels",
+    "convert checks testing edit cards",
+    "make",
+    "panels ipython",
     "cli __main__",
 )
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names.split()}

@@ -188,4 +188,20 @@ def test_the_command_tells_numbers(path):
 
 
 def test_a_model_is_estimated_by_name(path):
-    assert Model.estimate(str(path), n_ctx=512).n_ctx == 512
+    told = Model.estimate(str(path), n_ctx=512)
+    assert told.n_ctx == 512
+    shown = told._repr_html_()
+    assert "<svg" in shown and "activations" in shown and "<script" not in shown
+
+
+def test_learned_positions_are_an_end(tmp_path):
+    with GGUFFile(tiny(tmp_path / "t.gguf", "gpt2")) as file, pytest.raises(ModelError, match="has learned 256"):
+        sizing.estimate(file, n_ctx=257)
+
+
+def test_the_commands_load_it_with_force_only(path, short):
+    short(3_000_000)
+    line = ["run", str(path), "-p", "a", "-n", "1", "-c", "8192", "--no-chat"]
+    done = CliRunner().invoke(cli, line)
+    assert done.exit_code == 1 and "8,192 positions" in done.stderr and done.stderr.count("\n") == 1
+    assert CliRunner().invoke(cli, [*line, "--force"]).exit_code == 0

@@ -9,6 +9,7 @@ import click
 
 from llama_gguf.cli._output import note
 
+FORCE = "llama_gguf.force"
 STDIN_PATIENCE = 0.5
 """Seconds to wait for a pipe that may never be written, where -p already gives a prompt."""
 
@@ -32,8 +33,10 @@ def look(name, **options):
 
 
 def open_model(name, **options):
-    """A llama_gguf.Model of any NAME."""
+    """A llama_gguf.Model of any NAME; --force of this command loads one that does not fit, too."""
     path = resolve(name)
+    if click.get_current_context().meta.get(FORCE):
+        options["force"] = True
     from llama_gguf.cli._log import log_on_stderr
     from llama_gguf.model import Model
 
@@ -64,6 +67,10 @@ def _kv_type(context, option, name):
         raise click.BadParameter(str(error)) from None
 
 
+def _keep_force(context, option, wanted):
+    context.meta[FORCE] = wanted
+
+
 default_model = click.argument("model", default="smollm2")
 threads = click.option("-t", "--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
 kv_type = click.option(
@@ -72,10 +79,19 @@ kv_type = click.option(
     callback=_kv_type,
     help="What keys and values are kept in: F32, F16 (default), Q8_0 or Q4_0.",
 )
+force = click.option(
+    "--force",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep_force,
+    help="Load a model that does not fit into memory, too.",
+)
+context = click.option("-c", "--ctx", type=click.IntRange(1), help="Context size, default the model's.")
 machine = options(
     threads,
-    click.option("-c", "--ctx", type=click.IntRange(1), help="Context size, default the model's."),
+    context,
     kv_type,
+    force,
 )
 sampling = options(
     click.option(

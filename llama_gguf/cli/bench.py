@@ -15,6 +15,7 @@ from llama_gguf.cli._output import emit_json, json_option, table
 @click.option("-r", "--rounds", default=3, type=click.IntRange(1), show_default=True)
 @_model.threads
 @_model.kv_type
+@_model.force
 @click.option("--ops", is_flag=True, help="Time each kind of operation, too.")
 @json_option
 def bench(model, prompt_tokens, max_tokens, rounds, threads, kv_type, ops, as_json):

@@ -28,9 +28,9 @@ def download(repo, file, quant, as_json):
     """
     from llama_gguf import catalogue
 
-    if not (file or quant or repo in catalogue.ALIASES or ":" in repo.removeprefix("https:")):
+    if not (file or quant or repo in catalogue.ALIASES or repo.partition(":")[0] in catalogue.SCHEMES):
         want = catalogue.parse(repo)
-        if not want.file:
+        if not (want.file or want.quant):
             return _list(want, as_json)
     path = _model.resolve(repo, file=file, quant=quant)
     if as_json:

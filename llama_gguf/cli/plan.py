@@ -8,7 +8,9 @@ from llama_gguf.cli._output import emit_json, human_size, json_option, table
 
 @click.command()
 @_model.default_model
-@_model.machine
+@_model.threads
+@_model.context
+@_model.kv_type
 @click.option("--batch", default=256, type=click.IntRange(1, 1 << 16), show_default=True, help="Tokens of a step.")
 @click.option("--sequences", default=1, type=click.IntRange(1, 4096), show_default=True, help="With a cache each.")
 @click.option("--repack/--no-repack", default=None, help="Default: pack weights if they fit.")
@@ -34,8 +36,8 @@ def plan(model, threads, ctx, kv_type, batch, sequences, repack, as_json):
     if as_json:
         return emit_json(found.as_dict() | {"bandwidth": int(rate), "tokens_per_second": speeds})
     click.echo(found)
-    click.echo(f"decoding, at most: {speeds['start']:.1f} tokens/s, at the end of the context {speeds['end']:.1f} "
-               f"(memory is read at {rate / 1e9:.1f} GB/s)")
+    click.echo(f"decoding, if reading memory at {rate / 1e9:.1f} GB/s is all that takes time: "
+               f"{speeds['start']:.1f} tokens/s, at the end of the context {speeds['end']:.1f}")
     click.echo()
     return table(_rows(found.layers), ("LAYERS", "KEEP", "HEADS", "KEYS", "VALUES", "SIZE"), right=(2, 3, 4, 5))
 

@@ -9,5 +9,7 @@ tells the whole story.
 """
 
 from .conversion import Conversion, convert
+from .export import Export, export
+from .shards import resplit
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "Export", "convert", "export", "resplit"]

@@ -7,15 +7,17 @@ from ..errors import ModelError
 NESTED = ("text_config", "llm_config", "lm_config", "language_config", "thinker_config")
 GLOBAL_BASE = ("global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base")
 LOCAL_BASE = ("local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta", "rope_local_base_freq")
+FILLED_IN = ("num_key_value_heads",)
+"""What config classes fill in although it is `null`."""
 PARTIAL = ("partial_rotary_factor", "rope_pct", "rope_percent", "rotary_pct")
 
 
 class Config:
-    """Hyperparameters by the names of config.json, where `null` counts as absent.
+    """Hyperparameters by the names of config.json. `null` there is none, and no default either.
 
     `text`: the part about the language model, with the outer keys below it. `classes`: candidates for the model's
     class, the inner one first. `defaults`: what the config class takes, values or functions of the Config. `tokenizer`
-    and `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, as a number.
+    and `generation`: tokenizer_config.json and generation_config.json. `pooling`: of sentence-transformers, a number.
     `vocabulary`: the kind that was read, `tokens`: the Vocabulary.
     """
 
@@ -27,6 +29,7 @@ class Config:
         self.nested = bool(inner)
         merged = {**raw, **inner}
         self.text = {k: v for k, v in merged.items() if v is not None}
+        self._nulls = merged.keys() - self.text.keys()
         lists = [inner.get("architectures"), raw.get("architectures")]
         self.classes = [name for names in lists if isinstance(names, list) for name in names[:1]]
 
@@ -36,11 +39,13 @@ class Config:
 
     def get(self, *names, default=None):
         """The first of these keys that config.json has, else the default of the config class, else `default`."""
-        for values in (self.text, self.defaults):
-            for name in names:
-                value = values.get(name)
-                if value is not None:
-                    return value(self) if callable(value) else value
+        for name in names:
+            if name in self.text:
+                return self.text[name]
+        for name in names:
+            value = self.defaults.get(name)
+            if value is not None and (name not in self._nulls or name in FILLED_IN):
+                return value(self) if callable(value) else value
         return default
 
     def need(self, *names):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..gguf import GGUFWriter, Typed
+from ..vocab.pretokenizers import BY_NAME
 from . import card, checking, rules, sources, tokens, writing
 from .config import Config
 from .family import choose
@@ -22,8 +23,8 @@ class Conversion:
 
     `metadata` and `tensors` are what the file will have, `notes` what its reader should know (parts left out, numbers
     that do not fit). `type` is F32, F16, BF16, Q8_0 or any other type of quantize/rows.py for the matrices; "auto"
-    keeps BF16 and makes all else F16. `pre` names the pre-tokenizer, `name` the model; `check` that llama-gguf could run
-    the file. Raises ModelError or FormatError for what cannot be converted, before anything is written.
+    keeps BF16 and makes all else F16. `pre` names the pre-tokenizer, `name` the model; `check` that llama-gguf could
+    run the file. Raises ModelError or FormatError for what cannot be converted, before anything is written.
     """
 
     def __init__(self, folder, type="auto", pre=None, name=None, check=True):
@@ -156,6 +157,8 @@ class Conversion:
         found |= metadata(self.family.tokens, self.arch, config) | own
         found |= metadata(self.family.tokens_anyway, self.arch, config)
         found |= templates(self.folder)
+        if pre and v.model == "gpt2" and pre not in BY_NAME:
+            raise ModelError(f"{pre!r} is not the name of a pre-tokenizer; there are {', '.join(BY_NAME)}")
         if v.pre is None:
             v.pre = recognize(self.folder, v, own, self.arch)
         return {"tokenizer.ggml.model": v.model, "tokenizer.ggml.pre": v.pre} | found

@@ -19,7 +19,8 @@ class Family:
     Config that makes tensors which no folder has, {name: float32 array}. `ignored`: starts of names of no use.
     `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function
     of a tensor's name and the Config that gives the name which the table knows, None for what is left out.
-    `model_type`, `root` (what names start with) and `export` (more keys of config.json) are for the way back.
+    `model_type`, `root` (what names start with) and `export` are for the way back: more keys of config.json, as values
+    or as functions of what the metadata state, {".key": value}; None where there is no way back.
     """
 
     arch: str
@@ -39,16 +40,25 @@ class Family:
     export: dict = field(default_factory=dict)
 
 
+def _modules():
+    return [importlib.import_module(f"{families.__name__}.{item.name}") for item in
+            pkgutil.iter_modules(families.__path__)]
+
+
 @cache
 def registry():
     """Class name of transformers to Family, or to a function of the Config that gives one."""
     found = {}
-    for item in pkgutil.iter_modules(families.__path__):
-        module = importlib.import_module(f"{families.__name__}.{item.name}")
+    for module in _modules():
         for family in getattr(module, "FAMILIES", ()):
             found |= dict.fromkeys(family.classes.split(), family)
         found |= getattr(module, "CHOICES", {})
     return found
+
+
+def families_of(arch):
+    """The Families whose files are of this architecture, but for those that config.json chooses."""
+    return [family for module in _modules() for family in getattr(module, "FAMILIES", ()) if family.arch == arch]
 
 
 def choose(config):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import pictures
-from .head import pieces
+from .head import pieces, read
 
 SCORES = ("first", "previous", "current", "induction", "duplicate")
 
@@ -32,7 +32,8 @@ class Heads:
     def map(self, layer, head):
         """The picture of one head: a row for each query."""
         labels = [f"{i} {t}" for i, t in enumerate(self.tokens)]
-        return pictures.heat_map(self.pattern[layer, head], labels, labels, f"layer {layer}, head {head}", low=0, high=1)
+        title = f"layer {layer}, head {head}"
+        return pictures.heat_map(self.pattern[layer, head], labels, labels, title, low=0, high=1)
 
     def __repr__(self):
         layers, heads, n, _ = self.pattern.shape
@@ -51,8 +52,7 @@ class Heads:
 
 def attention(model, text_or_ids):
     """Heads of a text."""
-    ids = model.ids(text_or_ids)
-    model._need_weights()
+    ids = read(model, text_or_ids)
     n, most = len(ids), model.h.heads
     pattern = np.full((model.h.layers, most, n, n), np.nan, np.float32)
     trace = model.trace(ids, lambda name: name.endswith(".attn_pattern"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import pieces
+from .head import pieces, read
 
 BY = ("layer", "head", "neuron")
 
@@ -61,19 +61,22 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     """
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")
-    model._need_weights()
     model._need_decoder()
-    ids = model.ids(text_or_ids)
-    row = range(len(ids))[row]
-    names = ["attn_out", "ffn_out"] + {"layer": [], "head": ["attn_z", "attn_output"], "neuron": NEURON}[by]
-    trace = model.trace(ids, lambda n: n.startswith("blk.") and n.split(".", 2)[2] in names or n in WHOLE)
+    ids = read(model, text_or_ids)
+    if not -len(ids) <= row < len(ids):
+        raise ValueError(f"row must be one of {len(ids)} tokens, not {row}")
+    row %= len(ids)
+    matrix = MATRICES.get(by, "no such")
+    makers = {r.name: r for r in model.graph.records if r.kind == "matmul" and r.name.endswith("." + matrix)}
+    inner = {name for r in makers.values() for name in (r.name, r.inputs[0].name)}
+    trace = model.trace(ids, lambda n: n in WHOLE or n in inner or n.endswith((".attn_out", ".ffn_out")))
     logits = trace.logits[row]
     token = int(logits.argmax()) if token is None else one_token(model, token)
     minus = None if against is None else one_token(model, against)
     direction, constant = logit_direction(model, trace, row, token, minus)
     parts = {"blk.0.resid_pre": float(trace["blk.0.resid_pre"][row] @ direction)}
     for layer in range(model.h.layers):
-        parts |= of_layer(model, trace, row, layer, direction, by)
+        parts |= of_layer(trace, row, layer, direction, makers.get(f"blk.{layer}.{matrix}"), matrix)
     made = trace["output"][row] * head_of(trace.session.graph)[2]
     logit = float(made[token] - (0 if minus is None else made[minus]))
     label = pieces(model, [token] if minus is None else [token, minus])
@@ -83,8 +86,8 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     return found
 
 
-WHOLE = ("blk.0.resid_pre", "resid_final", "output", "output_norm")
-NEURON = ["ffn_act", "ffn_down"]
+WHOLE = ("blk.0.resid_pre", "resid_final", "output")
+MATRICES = {"head": "attn_output", "neuron": "ffn_down"}  # what heads, or neurons, go through
 
 
 def one_token(model, token):
@@ -130,51 +133,40 @@ def logit_direction(model, trace, row, token, minus=None):
     return w * scale, constant * scale
 
 
-def of_layer(model, trace, row, layer, direction, by):
-    """What the branches of a layer add."""
+def of_layer(trace, row, layer, direction, maker, matrix):
+    """What the branches of a layer add: one number each, or one for each head or neuron that goes through `maker`."""
     found, scope = {}, f"blk.{layer}."
-    for name, apart in (("attn_out", by == "head" and heads), ("ffn_out", by == "neuron" and neurons)):
-        if scope + name in trace.session.names:
-            total = float(trace[scope + name][row] @ direction)
-            single = apart(model, trace, row, layer, direction) if apart else None
-            found |= {scope + name: total} if single is None else single
+    for name, by in (("attn_out", "attn_output"), ("ffn_out", "ffn_down")):
+        if scope + name not in trace.session.names:
+            continue
+        found[scope + name] = float(trace[scope + name][row] @ direction)
+        if maker is not None and by == matrix and is_scaled(trace.session.graph, scope + name, maker):
+            del found[scope + name]
+            found |= apart(trace, row, layer, direction, maker, scope + name)
     return found
 
 
-def heads(model, trace, row, layer, direction):
-    """{"blk.i.attn_z": (heads,)}, and what a bias adds; None where a layer has no heads."""
-    scope, h = f"blk.{layer}.", model.h.layer(layer)
-    if f"{scope}attn_z" not in trace.session.names or f"{scope}attn_output" not in trace.session.names:
-        return None
-    parts = through(model, trace, row, direction, f"{scope}attn_output", f"{scope}attn_z", f"{scope}attn_out")
-    if parts is None:
-        return None
-    inner, bias = parts
-    found = {f"{scope}attn_z": inner.reshape(h.heads, -1).sum(-1)}
-    return found | ({f"{scope}attn_output.bias": bias} if bias else {})
+def is_scaled(graph, branch, maker):
+    """Is a branch the product of this matrix, but for norms and factors?"""
+    makers, x = {r.out.id: r for r in graph.records}, graph.names[branch]
+    while x.name != maker.name:
+        if makers[x.id].kind not in ("rms_norm", "scale"):
+            return False
+        x = makers[x.id].inputs[0]
+    return True
 
 
-def neurons(model, trace, row, layer, direction):
-    """{"blk.i.ffn_act": (neurons,)}, and what a bias adds; None for a mixture of experts."""
-    scope = f"blk.{layer}."
-    if f"{scope}ffn_down" not in trace.session.names:
-        return None
-    parts = through(model, trace, row, direction, f"{scope}ffn_down", f"{scope}ffn_act", f"{scope}ffn_out")
-    if parts is None:
-        return None
-    return {f"{scope}ffn_act": parts[0]} | ({f"{scope}ffn_down.bias": parts[1]} if parts[1] else {})
+def apart(trace, row, layer, direction, maker, branch):
+    """What each head or neuron adds by way of a matrix, and what its bias adds.
 
-
-def through(model, trace, row, direction, matrix, source, branch):
-    """What each number of `source` adds by way of a matrix, and what the matrix's bias adds.
-
-    Between the product and the branch there may be a norm or a factor; at fixed scale they multiply each number by
-    what they multiply it by in this pass.
+    Norms and factors between the product and the branch, at fixed scale, multiply each number by what they multiply it
+    by in this pass.
     """
-    product, out, x = (trace[name][row].astype(np.float64) for name in (matrix, branch, source))
+    weight, bias = maker.attrs["weight"].tensor, maker.attrs["weight"].bias
+    product, out, x = (trace[name][row].astype(np.float64) for name in (maker.name, branch, maker.inputs[0].name))
     factor = np.divide(out, product, out=np.zeros_like(out), where=product != 0)
-    weight, bias = model.tensors[f"{matrix}.weight"], model.tensors.get(f"{matrix}.bias")
-    if weight.shape != (len(product), len(x)):
-        return None
     inner = x * (weight.numpy().T @ (direction * factor))
-    return inner, 0.0 if bias is None else float((direction * factor) @ bias.numpy())
+    if maker.name.endswith("attn_output"):
+        inner = inner.reshape(trace.model.h.layer(layer).heads, -1).sum(-1)
+    added = {} if bias is None else {f"{maker.name}.bias": float((direction * factor) @ bias.numpy())}
+    return {f"{branch}.{'heads' if maker.name.endswith('attn_output') else 'neurons'}": inner} | added

@@ -23,6 +23,12 @@ class Head:
         return out
 
 
+def read(model, text_or_ids):
+    """Token ids for a model that can run them."""
+    model._need_weights()
+    return model.ids(text_or_ids)
+
+
 def log_softmax(logits):
     """float64, along the last axis."""
     x = np.asarray(logits, np.float64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import pictures
-from .head import Head, best, divergence, entropy, log_softmax, piece, pieces
+from .head import Head, best, divergence, entropy, log_softmax, piece, pieces, read
 
 SHOWN = 12  # columns of a table, the last ones
 
@@ -34,7 +34,7 @@ class TopTokens:
 
 def top_tokens(model, text_or_ids, k=10):
     """TopTokens of a text."""
-    ids = model.ids(text_or_ids)
+    ids = read(model, text_or_ids)
     log_p = log_softmax(model.logits(ids))
     top = best(log_p, k)
     probs = np.exp(np.take_along_axis(log_p, top, -1))
@@ -73,7 +73,7 @@ class LogitLens:
 
 def logit_lens(model, text_or_ids, top=5):
     """LogitLens of a text: the head applied to the residual stream after each layer (nostalgebraist, 2020)."""
-    ids, head = model.ids(text_or_ids), Head(model)
+    ids, head = read(model, text_or_ids), Head(model)
     names = ["blk.0.resid_pre", *(f"blk.{i}.resid_post" for i in range(model.h.layers))]
     logits, cache = model.run_with_cache(ids, names)
     final = log_softmax(logits)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import log_softmax, pieces
+from .head import log_softmax, pieces, read
 
 
 @dataclass(repr=False)
@@ -30,8 +30,8 @@ class Sweep:
     def __repr__(self):
         best = np.unravel_index(np.nanargmax(np.abs(self.effect - self.before)), self.effect.shape)
         what = "position" if self.tokens else "head"
-        return f"<Sweep of {self.name}: from {self.before:.3f} at most to {self.effect[best]:.3f}, by layer {best[0]}, " \
-               f"{what} {best[1]}>"
+        change = f"from {self.before:.3f} at most to {self.effect[best]:.3f}"
+        return f"<Sweep of {self.name}: {change}, by layer {best[0]}, {what} {best[1]}>"
 
     def _repr_html_(self):
         layers, columns = self.effect.shape
@@ -50,7 +50,7 @@ def ablate(model, text_or_ids, name="attn_out", *, metric=None, with_=0.0):
     metric: function of the logits (tokens, n_vocab); None: log-probability, at the end, of the token that is likeliest
     there. with_: what takes the place, a number, or "mean" of the value over all positions.
     """
-    ids = model.ids(text_or_ids)
+    ids = read(model, text_or_ids)
     metric = metric or log_probability_of(int(model.logits(ids)[-1].argmax()))
 
     def change(value, _, position):
@@ -61,7 +61,7 @@ def ablate(model, text_or_ids, name="attn_out", *, metric=None, with_=0.0):
 
 def ablate_heads(model, text_or_ids, *, metric=None):
     """Sweep of attention heads: what each adds is put out at all positions."""
-    ids = model.ids(text_or_ids)
+    ids = read(model, text_or_ids)
     metric = metric or log_probability_of(int(model.logits(ids)[-1].argmax()))
 
     def change(value, layer, head):
@@ -76,7 +76,7 @@ def patch(model, text_or_ids, source, name="resid_pre", *, metric=None):
     Both texts have as many tokens. metric: function of the logits (tokens, n_vocab); None: at the end, the logit of the
     token that is likeliest after `source` less that of the one after the text.
     """
-    ids, other = model.ids(text_or_ids), model.ids(source)
+    ids, other = read(model, text_or_ids), read(model, source)
     if len(ids) != len(other):
         raise ModelError(f"the texts have {len(ids)} and {len(other)} tokens: position by position they must match")
     theirs, cache = model.run_with_cache(other, f"blk.*.{name}")
@@ -96,12 +96,14 @@ def sweep(model, ids, name, metric, change, columns, goal=None, heads=False):
     """
     effect = np.full((model.h.layers, len(columns)), np.nan)
     trace = model.trace(ids, f"blk.*.{name}")
+    trace.kept = ()  # watched, but not kept: a pause for each would cost more than the layers
+    trace.restart()
     before = float(metric(trace.logits))
     trace.restart()
     for layer in range(model.h.layers):
         if (value := f"blk.{layer}.{name}") not in trace.names:
             continue
-        found = trace[value]
+        trace[value]  # runs so far
         point, there = trace.point(), model.h.layer(layer).heads if heads else len(columns)
         for column in columns[:there]:
             trace.go_back(point)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import pieces
+from .head import pieces, read
 
 OUTLIER = 6.0  # times the root mean square (arXiv 2208.07339 counts values beyond 6 of a unit scale)
 
@@ -38,7 +38,7 @@ class Norms:
 
 def norms(model, text_or_ids):
     """Norms of a text."""
-    ids = model.ids(text_or_ids)
+    ids = read(model, text_or_ids)
     wanted = ("resid_pre", "resid_post", "attn_out", "ffn_out")
     _, cache = model.run_with_cache(ids, lambda n: n.startswith("blk.") and n.split(".", 2)[2] in wanted)
     layers, missing = range(model.h.layers), np.full(len(ids), np.nan)
@@ -76,7 +76,7 @@ class Statistics:
 
 def statistics(model, text_or_ids, names=("*.resid_post", "*.attn_out", "*.ffn_out", "*.ffn_act")):
     """Statistics of the values that `names` selects. Memory is that of one value at a time."""
-    ids = model.ids(text_or_ids)
+    ids = read(model, text_or_ids)
     trace = model.trace(ids, [n for n in names if any_of(model, n)] if isinstance(names, list | tuple) else names)
     rows = [summary(value.name, trace.shaped(value)) for value in in_order(trace)]
     return Statistics(pieces(model, ids), rows)
@@ -128,19 +128,20 @@ class Routing:
     def _repr_html_(self):
         rows = [f"layer {i}" for i in self.layers]
         cols = [f"{i} {t}" for i, t in enumerate(self.tokens)]
+        experts = [str(i) for i in range(self.load.shape[1])]
         first = np.stack([self.ids[layer][:, 0] for layer in self.layers])
         return pictures.together(
-            pictures.heat_map(self.load, rows, [str(i) for i in range(self.load.shape[1])], title="load of the experts"),
+            pictures.heat_map(self.load, rows, experts, title="load of the experts"),
             pictures.heat_map(first, rows, cols, title="first expert of each token"),
         )
 
 
 def routing(model, text_or_ids):
     """Routing of a text; ModelError if no layer has experts."""
-    model._need_weights()
+    ids = read(model, text_or_ids)
     if model.h.routing is None:
         raise ModelError("this model has no experts", path=str(model.path))
-    ids, count = model.ids(text_or_ids), model.h.routing.count
+    count = model.h.routing.count
     _, cache = model.run_with_cache(ids, ["blk.*.ffn_moe_topk", "blk.*.ffn_moe_weights"])
     layers = sorted({int(name.split(".")[1]) for name in cache})
     chosen = {layer: cache[f"blk.{layer}.ffn_moe_topk"].astype(int) for layer in layers}

@@ -16,12 +16,21 @@ PANELS = {
     "tensors": "TensorsPanel",
     "layers": "LayersPanel",
     "compare": "ComparePanel",
+    "quantize": "QuantizePanel",
 }
 """What `open` opens; the class is in the module of that name. ipywidgets is imported with it, not before."""
 
 __all__ = [
-    "PANELS", "ComparePanel", "GeneratePanel", "LayersPanel", "SamplerPanel", "TensorsPanel", "TokenizerPanel", "open",
-]  
+    "PANELS",
+    "ComparePanel",
+    "GeneratePanel",
+    "LayersPanel",
+    "QuantizePanel",
+    "SamplerPanel",
+    "TensorsPanel",
+    "TokenizerPanel",
+    "open",
+]
 
 
 def open(model, kind="generate", *args, **options):

@@ -95,16 +95,17 @@ class Panel(W.VBox):
         else:
             widget.observe(safe, trait)
 
-    def run(self, work, latest=False):
-        """Do `work(job)` on a thread of its own; False where the panel is busy or closed.
+    def run(self, work, message="", latest=False):
+        """Do `work(job)` on a thread of its own; False where the panel is busy or closed. What it returns is said.
 
-        latest: what runs is stopped for it, as one choice in a list takes the place of another.
+        message: what to say meanwhile. latest: what runs is stopped for it, as one choice in a list takes another's
+        place.
         """
         with self._lock:
             if self.state == "closed":
                 return False
             if self.job is not None and latest:
-                self._next = work
+                self._next = work, message
                 self.job.cancel()
                 return True
             if self.job is not None:
@@ -113,6 +114,7 @@ class Panel(W.VBox):
             self.job = Job(work, self._ended)
             self.state = "running"
             self._busy(True)
+            self.say(message)
             self.job.start()
             return True
 
@@ -140,25 +142,23 @@ class Panel(W.VBox):
         job = self.job
         return job is None or job.join(timeout)
 
-    def _ended(self, end, error):
+    def _ended(self, end, outcome):
         with self._lock:
-            self.job, work, self._next = None, self._next, None
+            self.job, follows, self._next = None, self._next, None
             if self.state == "closed":
                 return
             parts.show(self.progress, False)
-            if work and end == "stopped":
-                self.run(work)
+            if follows and end != "error":
+                self.run(*follows)
                 return
             self._busy(False)
             if end == "error":
-                self.fail(error)
-            elif told := self.summary("interrupted" if isinstance(error, KeyboardInterrupt) else end):
-                self.say(told)
+                self.fail(outcome)
+            elif end == "stopped":
+                self.say(str(outcome) or "interrupted")
+            elif isinstance(outcome, str):
+                self.say(outcome)
             self.state = end
-
-    def summary(self, end):
-        """What to say of a job that was "done", "stopped" or "interrupted"; None: leave what stands there."""
-        return None if end == "done" else end
 
     def advance(self, job, part, message=None):
         """Show how far a job is, 0 ... 1, and perhaps say what it does."""

@@ -43,11 +43,12 @@ class ComparePanel(Panel):
             job.check()
             self.damage = damage
             self.view.value = str(damage._repr_html_())
+            return told(damage)
 
         if not self.base.value.strip():
             self.say("Name the file to compare with first: the same model with fewer losses, such as its Q8_0.", "note")
-        elif self.run(work):
-            self.say("opening …")
+        else:
+            self.run(work, "opening …")
 
     def _opened(self, job):
         """The base, opened when it is another than before."""
@@ -64,16 +65,16 @@ class ComparePanel(Panel):
             self._own.close()
         self._base = self._own = None
 
-    def summary(self, end):
-        if end != "done":
-            return end
-        d = self.damage
-        first = d.first_divergence()
-        where = f"; the files part at {first[0]}" if first else "; the files do not part"
-        return f"KL {d.kl:.5f} nats per token, {len(d.flipped)} of {len(d.ids)} predictions changed{where}"
-
     def close(self):
         if self.state != "closed" and self._lock is not None:
             super().close()
             if self.job is None:
                 self._drop()
+
+
+def told(damage):
+    """A QuantDamage in a line."""
+    first = damage.first_divergence()
+    where = f"the files part at {first[0]}" if first else "the files do not part"
+    changed = f"{len(damage.flipped)} of {len(damage.ids)} predictions changed"
+    return f"KL {damage.kl:.5f} nats per token, {changed}; {where}"

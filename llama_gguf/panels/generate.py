@@ -3,6 +3,7 @@
 import math
 import time
 
+from llama_gguf.errors import Cancelled
 from llama_gguf.generation import Chunk, collect
 from llama_gguf.panels import parts
 from llama_gguf.panels.base import Panel
@@ -96,18 +97,21 @@ class GeneratePanel(Panel):
 
     def _begin(self, start):
         def work(job):
-            self.ids, kept = start()
-            self._stream(job, kept)
-
-        if self.run(work):
-            self.say("reading the prompt …")
             self._clear()
+            self.ids, kept = start()
+            try:
+                self._stream(job, kept)
+            except Cancelled:
+                raise Cancelled(self.summary()) from None
+            return self.summary()
+
+        self.run(work, "reading the prompt …")
 
     def _stream(self, job, kept):
         settings = {name: widget.value for name, widget in self.settings.items()}
         made, self.chunks, words = [], list(kept), self.model.tokenizer.stream()
         text = "".join(words.push(c.token) for c in kept)  # not chunk.text: a character may begin in what was kept
-        chunks = self.model.stream([*self.ids, *(c.token for c in kept)], top_logprobs=TOP, **settings)
+        chunks = self.model.stream([*self.ids, *(c.token for c in kept)], reuse=True, top_logprobs=TOP, **settings)
         begun = time.perf_counter()
         try:
             for chunk in chunks:
@@ -131,14 +135,15 @@ class GeneratePanel(Panel):
             self.result.text, self.result.tokens = text, [c.token for c in self.chunks]
             self.result.finish_reason = self.result.finish_reason or "stopped"
 
-    def summary(self, end):
-        r = self.result
+    def summary(self):
+        """How much was made, how fast, and why it ended."""
+        r, why = self.result, {"stop": "the model ended", "length": "as long as was asked for"}
         if r is None:
-            return end
-        why = {"stop": "the model ended", "length": "as long as was asked for", "context": "the context is full"}
+            return "stopped"
         told = f"{len(self.chunks):,} tokens · {r.tokens_per_second:.1f} tokens/s"
         read = f"prompt of {r.prompt_tokens:,} at {r.prompt_tokens_per_second:.0f} tokens/s"
-        return f"{told} · {read} · {why.get(r.finish_reason, end)}"
+        ended = {**why, "context": "the context is full"}.get(r.finish_reason, r.finish_reason)
+        return f"{told} · {read} · {ended}"
 
     # what else it could have been
 

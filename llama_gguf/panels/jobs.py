@@ -16,7 +16,8 @@ RUNNING = weakref.WeakSet()
 class Job:
     """One action on its thread. `work(job)` calls `job.check()` between steps and `job.show(...)` for what it made.
 
-    `done(end, error)` is called on the thread at last: end is "done", "stopped" or "error".
+    `done(end, outcome)` is called on the thread at last: "done" with what `work` returned, "stopped" or "error" with
+    the exception.
     """
 
     def __init__(self, work, done, clock=time.monotonic):
@@ -63,18 +64,17 @@ class Job:
         return self._over.wait(timeout)  # Thread.join, when interrupted, may take a thread for ended (Python < 3.13)
 
     def _run(self):
-        end, error = "done", None
         try:
-            self._work(self)
+            end, outcome = "done", self._work(self)
         except (Cancelled, KeyboardInterrupt) as stop:
-            end, error = "stopped", stop
+            end, outcome = "stopped", stop
         except BaseException as wrong:  # nothing may vanish in a thread: the panel shows it
-            end, error = "error", wrong
+            end, outcome = "error", wrong
         finally:
             self.flush()
             RUNNING.discard(self)
             try:
-                self._done(end, error)
+                self._done(end, outcome)
             finally:
                 self._over.set()
 

@@ -1,4 +1,4 @@
-"""Layers: any value of a pass as a heat map, attention head by head, the logit lens, and what happens without a part."""
+"""Layers: any value of a pass as a heat map, attention by heads, the logit lens, and what happens without a part."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class LayersPanel(Panel):
         self.head_number = parts.slider(
             "Head", "head-number", 0, 0, most - 1, 1, "Which attention head", continuous_update=False
         )
-        self.position = parts.choice("Token", "position", [ALL], "Put out at this token only, or at all", width="240px")
+        self.position = parts.choice("Token", "position", [(ALL, ALL)], "Put out here only, or at all", width="240px")
         self.ablate = parts.button("Ablate", "ablate", "Set the value to zero, run on, and compare the predictions")
         self.lens = parts.button("Logit lens", "lens", "What each layer would predict")
         self.halt = parts.button("Stop", "stop", "Stop what is going on")
@@ -77,7 +77,7 @@ class LayersPanel(Panel):
             raise ModelError(f"the text has {len(ids)} tokens; here are shown {most} at most")
         if ids != self.ids:
             self.ids = ids
-            self.position.options = [ALL, *((f"{i} {p}", i) for i, p in enumerate(self.pieces()))]
+            self.position.options = [(ALL, ALL), *((f"{i} {p}", i) for i, p in enumerate(self.pieces()))]
         return ids
 
     def pieces(self):
@@ -98,8 +98,7 @@ class LayersPanel(Panel):
             self.map.value = str(self.picture(name, values, head))
             self._told(name, values)
 
-        if self.run(work, latest=True):
-            self.say(f"running up to {name} …")
+        self.run(work, f"running up to {name} …", latest=True)
 
     def picture(self, name, values, head=0):
         """A value as a heat map: tokens by channels, or of one head queries by keys."""
@@ -127,8 +126,7 @@ class LayersPanel(Panel):
             self.lens_view.value = str(logit_lens(self.model, self._read())._repr_html_())
             self.say("the head, applied after each layer")
 
-        if self.run(work):
-            self.say("running every layer through the head …")
+        self.run(work, "running every layer through the head …")
 
     # changing
 
@@ -144,8 +142,7 @@ class LayersPanel(Panel):
             self.after = self._logits(ids, name, (head, where) if name.endswith(HEADED) else where)
             self.effect.value = str(self.comparison(name))
 
-        if self.run(work):
-            self.say(f"running without {name} …")
+        self.run(work, f"running without {name} …")
 
     def _logits(self, ids, name, where=None):
         """Logits of a pass that watches a value, or sets a part of it to zero: both kinds round alike."""

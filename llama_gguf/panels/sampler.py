@@ -44,8 +44,7 @@ class SamplerPanel(Panel):
             self.ids, self.logits = ids, logits
             self.refresh()
 
-        if self.run(work):
-            self.say("running the model …")
+        self.run(work, "running the model …")
 
     def sampler(self):
         """A Sampler of these settings."""

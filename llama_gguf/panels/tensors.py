@@ -92,8 +92,7 @@ class TensorsPanel(Panel):
             self._prepare_blocks(tensor)
 
         self.microscope.value = ""
-        if self.run(work, latest=True):
-            self.say(f"reading {tensor.name} …")
+        self.run(work, f"reading {tensor.name} …", latest=True)
 
     def _prepare_blocks(self, tensor):
         blocks = tensor.n_elements // tensor.type.block if tensor.type.is_quantized else 0

@@ -1,5 +1,9 @@
 """What a model offers to those who want to look inside and change what they see."""
 
+from contextlib import contextmanager
+
+import numpy as np
+
 from . import activations
 from .run import Trace
 
@@ -33,3 +37,26 @@ class Watching:
         """Logits of a pass with functions called on values: hooks=[(name, f)], f(value, hook) edits or replaces it."""
         self._need_weights()
         return activations.run_with_hooks(self, self.ids(text_or_ids), hooks)
+
+    @contextmanager
+    def steer(self, vector, strength=1.0):
+        """Add a lens.SteeringVector, times `strength`, behind its layers: in all that runs within, at full speed.
+
+            with model.steer(SteeringVector.load("joy.gguf"), 1.5):
+                model.generate("The film was")
+
+        Steering within steering adds up. Streams, sessions and traces keep what they began with.
+        """
+        self._need_weights()
+        vector.check(self)
+        with self._lock:
+            before = self.steering, self._session, self._embedder
+            layers = sorted({*self.steering, *vector.directions})
+            added = {i: self.steering.get(i, 0) + vector.at(i) * np.float32(strength) for i in layers}
+            self.steering, self._session, self._embedder = added, None, None
+        try:
+            yield self
+        finally:
+            with self._lock:
+                if self.graph is not None:
+                    self.steering, self._session, self._embedder = before

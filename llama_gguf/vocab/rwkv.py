@@ -27,7 +27,7 @@ class LongestTokens:
 
         data = text.encode("utf-8", "surrogatepass")
         unknown = -1 if self.unk is None else self.unk
-        return greedy(self.texts, self.beginnings, data, unknown, False)
+        return greedy(self.texts, self.beginnings, data, unknown)
 
     def piece(self, i):
         return self.raw[i]

@@ -124,10 +124,9 @@ def cut_at_spaces(text):
 
 def word_pieces(backend, text, after_special):
     """Words of the normalized text; of each the longest beginning that is a token, then the longest of the rest."""
-    for char in set(text).difference(map(chr, backend.spelling)):
-        backend.spelling[ord(char)] = backend.normalized(char)
-    for word in filter(None, text.translate(backend.spelling).split(" ")):
-        ids, raw, taken, steps = backend.pieces(word), "▁".encode() + word.encode("utf-8", "surrogatepass"), [], []
+    for word in backend.split(text):
+        raw, taken, steps = word.encode("utf-8", "surrogatepass"), [], []
+        ids, raw = word_ids(backend, raw), "▁".encode() + raw
         for i in ids:
             piece = backend.texts[i]
             if not raw.startswith(piece):
@@ -137,6 +136,12 @@ def word_pieces(backend, text, after_special):
             taken.append(piece)
             steps.append(Step((*taken, raw) if raw else tuple(taken), len(taken) - 1, "the longest that fits"))
         yield Word(word, ids, steps)
+
+
+def word_ids(backend, word):
+    from llama_gguf.engine.match import word_pieces
+
+    return word_pieces(backend.texts, backend.beginnings, word, -1 if backend.unk is None else backend.unk)
 
 
 def unigram(backend, text, after_special):

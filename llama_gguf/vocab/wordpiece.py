@@ -1,5 +1,6 @@
 """WordPiece: `tokenizer.ggml.model` = bert. Words, each of the longest pieces from the left."""
 
+import re
 import unicodedata
 
 from llama_gguf.vocab import unicode_data
@@ -10,7 +11,19 @@ CHINESE = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2
            (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
 """As Hugging Face's BertNormalizer has it, the hole before U+2B920 included."""
 
-MAX_CACHED = 1 << 16
+ODD = re.compile(r"[^ -~\t\n\r]+")
+WORD = re.compile(r"[^ \t\n\r!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
+
+
+class Spelling(dict):
+    """What characters become by their code points, as str.translate asks for it, each found out once."""
+
+    def __init__(self, normalized):
+        self.normalized = normalized
+
+    def __missing__(self, c):
+        self[c] = self.normalized(c)
+        return self[c]
 
 
 class WordPieces:
@@ -28,7 +41,7 @@ class WordPieces:
         self.texts, self.kinds, self.unk = texts, special.kinds, special.ids["unk"]
         self.lower = metadata.bool(PREFIX + "normalizer.lowercase", True)
         self.strip = metadata.bool(PREFIX + "normalizer.strip_accents", self.lower)
-        self.spelling, self.words = {}, {}
+        self.spelling = Spelling(self.normalized)
 
     def frame(self, tokenizer):
         """[CLS] and [SEP], whatever the flags of the file say."""
@@ -36,27 +49,23 @@ class WordPieces:
         return tuple([i] if i is not None else [] for i in ends)
 
     def encode(self, text, after_special):
-        for char in set(text).difference(map(chr, self.spelling)):
-            self.spelling[ord(char)] = self.normalized(char)
-        out = []
-        for word in text.translate(self.spelling).split(" "):
-            if word:
-                out += self.words.get(word) or self.pieces(word)
-        return out
+        from llama_gguf.engine.match import word_pieces
 
-    def pieces(self, word):
-        from llama_gguf.engine.match import greedy
+        data = self.normalize(text).encode("utf-8", "surrogatepass")
+        return word_pieces(self.texts, self.beginnings, data, -1 if self.unk is None else self.unk)
 
-        data = "▁".encode() + word.encode("utf-8", "surrogatepass")
-        ids = greedy(self.texts, self.beginnings, data, -1 if self.unk is None else self.unk, True)
-        if len(self.words) > MAX_CACHED:
-            self.words.clear()
-        if len(word) < 64:
-            self.words[word] = ids
-        return ids
+    def normalize(self, text):
+        """ASCII, most of most texts, needs no table: only its case may change."""
+        text = ODD.sub(lambda found: found[0].translate(self.spelling), text)
+        return text.lower() if self.lower else text
 
-    def normalized(self, char):
+    def split(self, text):
+        """The words of a text, normalized."""
+        return WORD.findall(self.normalize(text))
+
+    def normalized(self, code_point):
         """What a character becomes: "" if it is dropped, spaces around it if it is a word."""
+        char = chr(code_point)
         if self.strip:
             char = unicodedata.normalize("NFD", char)[0]
         c, category = ord(char), chr(unicode_data.categories()[ord(char)])

@@ -16,6 +16,8 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
     cdef int i
     cdef float top, inverse
     cdef vf peak, y
+    cdef uint64_t* codes
+    cdef uint64_t* raised
     cdef Scale* scale = <Scale*>(row + width)
     for b in range(first, last):
         peak = vf_zero()
@@ -29,9 +31,9 @@ cdef inline void quantize_blocks(const float* x, uint8_t* row, int width, Py_ssi
         scale[b].d = top / 127 if inverse else 0
     for b in range(first, last):                        # not at once: stores of parts hold up loads of the whole
         set_sums(&scale[b], row + b * BLOCK)
-        for i in range(BLOCK // (4 * LANES) if SPREADS else 0):
-            vu_store(row + 2 * width + b * BLOCK + 4 * LANES * i,
-                     vu_less(vu_load(row + b * BLOCK + 4 * LANES * i), 128))
+        codes, raised = <uint64_t*>(row + b * BLOCK), <uint64_t*>(row + 2 * width + b * BLOCK)
+        for i in range(BLOCK // 8 if SPREADS else 0):
+            raised[i] = codes[i] ^ 0x8080808080808080u
 
 
 cdef inline void set_sums(Scale* scale, const uint8_t* codes) noexcept nogil:

@@ -5,8 +5,8 @@ from llama_gguf.engine.blocks cimport (
 )
 
 cdef float[16] ODD = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31]
-cdef Codes ODD_TO_31 = point_codes(ODD, 16, -2, 2)
-cdef Codes ODD_TO_15 = point_codes(ODD, 8, -2, 2)
+cdef Codes ODD_TO_31 = odd_codes(16)
+cdef Codes ODD_TO_15 = odd_codes(8)
 cdef Codes LEVELS_IQ1 = whole_codes(-1, 1, -0.3, 2.5)
 cdef Codes LEVELS_IQ2 = point_codes(IQ2_S.level, 3, -8, 24)
 cdef Codes LEVELS_IQ3_XXS = point_codes(IQ3_XXS.level, 8, -6, 12)
@@ -19,6 +19,12 @@ cdef Kind KIND_IQ2_XS = Kind(&IQ2_XS, 16, 31, 0.125, True, 0)
 cdef Kind KIND_IQ2_S = Kind(&IQ2_S, 16, 31, 0.125, False, 0)
 cdef Kind KIND_IQ3_XXS = Kind(&IQ3_XXS, 8, 31, 0.25, True, 0)
 cdef Kind KIND_IQ3_S = Kind(&IQ3_S, 8, 31, 1, False, 0)
+
+
+cdef Codes odd_codes(int n) noexcept:
+    cdef Codes codes = point_codes(ODD, n, -2, 2)
+    codes.step = 2
+    return codes
 
 
 cdef inline uint32_t four_signs(const uint8_t* minus) noexcept nogil:

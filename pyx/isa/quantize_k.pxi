@@ -5,10 +5,16 @@ from llama_gguf.engine.blocks cimport SUPER, block_q2_K, block_q3_K, block_q4_K,
 cdef Codes CODES_Q2_K = whole_codes(0, 3, -0.9, 1.5)
 cdef Codes CODES_Q3_K = whole_codes(-4, 3, -0.9, 1.8)
 cdef Codes CODES_Q6_K = whole_codes(-32, 31, -0.9, 1.8)
-cdef Codes SCALES_4 = whole_codes(0, 15, -0.9, 0.9)
-cdef Codes SCALES_6 = whole_codes(0, 63, -0.9, 0.9)
-cdef Codes SIGNED_6 = whole_codes(-32, 31, -0.9, 0.9)
-cdef Codes SIGNED_8 = whole_codes(-128, 127, -0.9, 0.9)
+cdef Codes SCALES_4 = scale_codes(0, 15, -0.9, 0.9, 1)
+cdef Codes SCALES_6 = scale_codes(0, 63, -0.9, 0.9, 1)
+cdef Codes SIGNED_6 = scale_codes(-32, 31, -0.9, 0.9, 1)
+cdef Codes SIGNED_8 = scale_codes(-128, 127, -0.9, 0.9, 1)
+
+
+cdef Codes scale_codes(float low, float high, float from_, float to, float step) noexcept:
+    cdef Codes codes = whole_codes(low, high, from_, to)
+    codes.step = step
+    return codes
 
 
 cdef inline void codes_of(const float* x, const Grouped* found, int low, int high, uint8_t* q) noexcept nogil:

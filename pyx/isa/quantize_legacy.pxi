@@ -8,7 +8,7 @@ cdef Codes CODES_Q4_0 = whole_codes(-8, 7, -0.9, 2.1)
 cdef Codes CODES_Q5_0 = whole_codes(-16, 15, -0.9, 2.1)
 cdef Codes CODES_Q8_0 = whole_codes(-127, 127, -0.7, 0.8)
 cdef Codes CODES_Q2_0 = whole_codes(-1, 2, -0.5, 2.5)
-cdef Codes CODES_Q4_1 = whole_codes(0, 15, -0.9, 2.1)
+cdef Codes CODES_Q4_1 = whole_codes(0, 15, -1.2, 2.1)
 cdef Codes CODES_Q5_1 = whole_codes(0, 31, -0.9, 2.1)
 
 

@@ -88,13 +88,12 @@ cdef void quantize_mxfp4(const float* x, const float* w, Py_ssize_t n, void* row
     cdef Tried tried
     cdef Py_ssize_t b
     cdef float unit
-    cdef int c, exponent, first
+    cdef int c, first
     for b in range(n // 32):
         unit = tame(x, 32, y)
-        frexpf(largest(x, 32), &exponent)
-        first = max(0, min(HUGE_E8M0 + 1 - CANDIDATES, exponent + 124 - CANDIDATES // 2))
+        first = max(0, min(HUGE_E8M0 + 1 - CANDIDATES, exponent_of(largest(x, 32)) + 125 - CANDIDATES // 2))
         for c in range(CANDIDATES):
-            scales[c] = ldexpf(e8m0_half(<uint8_t>(first + c)), -unit_exponent(unit)) if unit != 0 else 0
+            scales[c] = e8m0_half(<uint8_t>(first + c)) * inverse_of(unit)
         tried = try_fixed(y, w, 32, &CODES_FP4, scales)
         block[b].e = <uint8_t>(first + tried.place)
         nearest_points(y, inverse_of(scales[tried.place]), 32, &CODES_FP4, FP4_CODE, q)
@@ -118,20 +117,13 @@ cdef void quantize_nvfp4(const float* x, const float* w, Py_ssize_t n, void* row
         first = to_half(largest(x, 16) / 12 / 128) + 64 >> 7
         first = max(0, min(127 - CANDIDATES, first - CANDIDATES // 2))
         for c in range(CANDIDATES):
-            scales[c] = ldexpf(ue4m3_half(<uint8_t>(first + c)), -unit_exponent(unit))
+            scales[c] = ue4m3_half(<uint8_t>(first + c)) * inverse_of(unit)
         tried = try_fixed(y, w, 16, &CODES_FP4, scales)
         block[g >> 2].d[g & 3] = <uint8_t>(first + tried.place)
         nearest_points(y, inverse_of(scales[tried.place]), 16, &CODES_FP4, FP4_CODE, q)
         put_nibbles(q, 8, block[g >> 2].qs + 8 * (g & 3))
         x += 16
         w += 16
-
-
-cdef inline int unit_exponent(float unit) noexcept nogil:
-    """log2 of a power of two; something for none."""
-    cdef int exponent
-    frexpf(unit, &exponent)
-    return exponent - 1
 
 
 cdef uint16_t ternary_scale(const float* x, const float* w, uint8_t* q) noexcept nogil:
@@ -158,7 +150,7 @@ cdef uint16_t ternary_scale(const float* x, const float* w, uint8_t* q) noexcept
 
 cdef inline float ternary_factor(int turn, int c) noexcept nogil:
     if turn == 0:
-        return ldexpf(<float>(4 + (c & 3)) / 4, (c >> 2) - 2)
+        return <float>(4 + (c & 3)) / 4 * power((c >> 2) - 2)
     return 1 + <float>(c - 8) * (<float>0.025 if turn == 1 else <float>0.004)
 
 

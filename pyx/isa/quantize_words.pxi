@@ -28,18 +28,36 @@ cdef extern from * nogil:
 
     /* Nearest whole number of |x| < 2**22, ties to even, without a call. */
     static inline int lg_whole(float x) { return (int)((x + 12582912.0f) - 12582912.0f); }
+
+    /* 2**n, -126 <= n <= 127 */
+    static inline float lg_power(int n) {
+        uint32_t bits = (uint32_t)(n + 127) << 23;
+        float value;
+        memcpy(&value, &bits, 4);
+        return value;
+    }
+
+    /* n with 2**n <= x < 2**(n + 1) for normal x > 0; -127 for smaller ones */
+    static inline int lg_exponent_of(float x) {
+        uint32_t bits;
+        memcpy(&bits, &x, 4);
+        return (int)(bits >> 23) - 127;
+    }
     """
+    float power "lg_power"(int n)
+    int exponent_of "lg_exponent_of"(float x)
     uint16_t to_half "lg_to_half"(float value)
     uint16_t to_bfloat "lg_to_bfloat"(float value)
     int whole "lg_whole"(float x)
 
 
 cdef inline float largest(const float* x, int n) noexcept nogil:
-    cdef float most = 0
+    """The largest size; n is a multiple of LANES."""
+    cdef vf most = vf_zero()
     cdef int j
-    for j in range(n):
-        most = fabsf(x[j]) if fabsf(x[j]) > most else most
-    return most
+    for j in range(n // LANES):
+        most = vf_max(most, vf_abs(vf_load(x + j * LANES)))
+    return vf_top(most)
 
 
 cdef inline float tame(const float* x, int n, float* y) noexcept nogil:
@@ -48,12 +66,11 @@ cdef inline float tame(const float* x, int n, float* y) noexcept nogil:
     Squares of huge or tiny values would leave the range of float32.
     """
     cdef float most = largest(x, n), p
-    cdef int exponent = 0, j
+    cdef int j
     if most == 0:
         memset(y, 0, n * sizeof(float))
         return 0
-    frexpf(most, &exponent)
-    p = ldexpf(1, max(-126, min(120, -exponent)))
+    p = power(max(-126, min(120, -exponent_of(most))))
     for j in range(n):
         y[j] = x[j] * p
     return 1 / p

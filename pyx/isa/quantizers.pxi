@@ -1,6 +1,6 @@
 # Quantizers of all types in the vocabulary of one instruction set, and what runs them over rows.
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, fabsf, frexpf, ldexpf
+from libc.math cimport INFINITY, fabsf
 from libc.stdint cimport int8_t, int16_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 

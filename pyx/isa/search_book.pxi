@@ -40,6 +40,7 @@ cdef void fit_eight(const Kind* kind, const float* a, const float* w, float s, f
                     uint8_t* minus, Group* sums) noexcept nogil:
     """The points of eight values; `point` holds those of another scale, or -1, `minus` the signs of the values."""
     cdef const Book* book = kind.book
+    cdef Costs costs
     cdef float b[8]
     cdef float price = 0, q
     cdef int j, k, flip
@@ -48,8 +49,9 @@ cdef void fit_eight(const Kind* kind, const float* a, const float* w, float s, f
         flip = odd_one(a, w, s, book.level[0])
         b[flip] = -b[flip]
         minus[0] ^= 1 << flip
+    level_costs(book, b, w, s, shift, &costs)
     for k in range(8 // book.width):
-        point[k] = <int16_t>find_point(book, b + 4 * k, w + 4 * k, s, shift, point[k], &price)
+        point[k] = <int16_t>find_point(book, &costs, 4 * k, point[k], &price)
         sums.price += price
         for j in range(book.width):
             q = <float>book.points[point[k]][j] + shift
@@ -58,63 +60,66 @@ cdef void fit_eight(const Kind* kind, const float* a, const float* w, float s, f
 
 
 cdef void fit_shifted(const Kind* kind, const float* a, const float* w, int n, float s, float shift,
-                      const uint8_t* signs, const Group* seed, Group* found) noexcept nogil:
-    """n <= 4 times eight values with one scale."""
+                      const uint8_t* signs, float limit, const Group* seed, Group* found) noexcept nogil:
+    """n <= 4 times eight values with one scale; no matter which points if the price reaches `limit`."""
     cdef int k, each = 8 // kind.book.width
     found[0] = seed[0]
     found.price = found.xq = found.qq = 0
     for k in range(n):
+        if found.price >= limit:
+            return
         found.minus[k] = signs[k] if shift == 0 else <uint8_t>(shift < 0)
         fit_eight(kind, a + 8 * k, w + 8 * k, s, shift, found.point + each * k, found.minus + k, found)
 
 
-cdef void fit_group(const Kind* kind, const float* a, const float* w, float s, const uint8_t* signs,
+cdef void fit_group(const Kind* kind, const float* a, const float* w, float s, const uint8_t* signs, float limit,
                     const Group* seed, Group* found) noexcept nogil:
     cdef int n = 32 // kind.groups, k
     cdef Group eight
     if kind.shifts == 0:
-        fit_shifted(kind, a, w, n, s, 0, signs, seed, found)
+        fit_shifted(kind, a, w, n, s, 0, signs, limit, seed, found)
     elif kind.shifts == 1:
-        fit_both(kind, a, w, n, s, seed, found)
+        fit_both(kind, a, w, n, s, limit, seed, found)
     else:
         found[0] = seed[0]
         found.price = found.xq = found.qq = 0
         for k in range(n):
+            if found.price >= limit:
+                break
             eight.point[0] = found.point[k]
-            fit_both(kind, a + 8 * k, w + 8 * k, 1, s, &eight, &eight)
+            fit_both(kind, a + 8 * k, w + 8 * k, 1, s, limit, &eight, &eight)
             found.point[k], found.minus[k] = eight.point[0], eight.minus[0]
             found.price += eight.price
             found.xq += eight.xq
             found.qq += eight.qq
 
 
-cdef void fit_both(const Kind* kind, const float* a, const float* w, int n, float s, const Group* seed,
-                   Group* found) noexcept nogil:
+cdef void fit_both(const Kind* kind, const float* a, const float* w, int n, float s, float limit,
+                   const Group* seed, Group* found) noexcept nogil:
     """The better of an eighth more and an eighth less."""
     cdef Group other
-    fit_shifted(kind, a, w, n, s, <float>0.125, NULL, seed, found)
-    fit_shifted(kind, a, w, n, s, <float>-0.125, NULL, found, &other)
+    fit_shifted(kind, a, w, n, s, <float>0.125, NULL, limit, seed, found)
+    fit_shifted(kind, a, w, n, s, <float>-0.125, NULL, min(limit, found.price), found, &other)
     if other.price < found.price:
         found[0] = other
 
 
-cdef float climb(const Kind* kind, const float* a, const float* w, float d, int l, const uint8_t* signs, Group* best,
-                 int8_t* code) noexcept nogil:
-    """From code `l` of the scale to a better neighbour, as long as there is one; `best` comes with seeds."""
+cdef int8_t climb(const Kind* kind, const float* a, const float* w, float d, int l, const uint8_t* signs,
+                  Group* best) noexcept nogil:
+    """From code `l` of the scale to a better neighbour, as long as there is one. `best` comes with points as seeds."""
     cdef Group now
-    cdef int step, last = kind.top >> 1
-    fit_group(kind, a, w, d * <float>(2 * l + 1), signs, best, best)
-    code[0] = <int8_t>l
+    cdef int step, code = l, last = kind.top >> 1
+    fit_group(kind, a, w, d * <float>(2 * l + 1), signs, INFINITY, best, best)
     for step in range(-1, 2, 2):
-        while 0 <= code[0] + step <= last:
-            fit_group(kind, a, w, d * <float>(2 * (code[0] + step) + 1), signs, best, &now)
+        while 0 <= code + step <= last:
+            fit_group(kind, a, w, d * <float>(2 * (code + step) + 1), signs, best.price, best, &now)
             if now.price >= best.price:
                 break
             best[0] = now
-            code[0] += step
-        if code[0] != l:
+            code += step
+        if code != l:
             break
-    return best.price
+    return <int8_t>code
 
 
 cdef void fit_named(const float* x, const float* w, const Kind* kind, const Codes* codes, const Codes* odd,
@@ -123,10 +128,9 @@ cdef void fit_named(const float* x, const float* w, const Kind* kind, const Code
     cdef float ideal[16]
     cdef float weight[16]
     cdef uint8_t signs[32]
-    cdef Named now
     cdef Scale1 one
-    cdef float unit = tame(x, 256, a), d, price, better = 0, least = INFINITY
-    cdef int size = 256 // kind.groups, g, turn
+    cdef float unit = tame(x, 256, a), d
+    cdef int size = 256 // kind.groups, g
     memset(found, 0, sizeof(Named))
     if unit == 0:
         return
@@ -135,17 +139,10 @@ cdef void fit_named(const float* x, const float* w, const Kind* kind, const Code
         one = best_scale(a + g * size, w + g * size, size, codes)
         ideal[g], weight[g] = one.scale, one.gain / (one.scale * one.scale) if one.scale != 0 else 0
     d = best_scale(ideal, weight, kind.groups, odd).scale
-    memset(&now, 255, sizeof(Named))
-    for turn in range(ROUNDS):
-        now.d = to_half(d * unit / kind.part)
-        if now.d == found.d or half_to_float(now.d) == 0:
-            break
-        d = half_to_float(now.d) * kind.part / unit
-        price = fit_groups(kind, a, w, d, ideal, signs, &now, &better)
-        if price < least:
-            least = price
-            found[0] = now
-        d = better
+    found.d = to_half(d * unit / kind.part)
+    if half_to_float(found.d) != 0:
+        d = fit_groups(kind, a, w, half_to_float(found.d) * kind.part / unit, ideal, signs, found)
+        found.d = to_half(d * unit / kind.part)
 
 
 cdef inline void take_signs(float* a, uint8_t* signs, bint take) noexcept nogil:
@@ -158,20 +155,18 @@ cdef inline void take_signs(float* a, uint8_t* signs, bint take) noexcept nogil:
 
 
 cdef float fit_groups(const Kind* kind, const float* a, const float* w, float d, const float* ideal,
-                      const uint8_t* signs, Named* now, float* better) noexcept nogil:
-    """All groups for one d; returns the error, and `better` is the d that these points want."""
-    cdef int size = 256 // kind.groups, each = size // kind.book.width, g, k, l
-    cdef float price = 0, top = 0, bottom = 0, scale
+                      const uint8_t* signs, Named* found) noexcept nogil:
+    """All groups for one d; returns the d that these points want."""
+    cdef int size = 256 // kind.groups, each = size // kind.book.width, g, l
+    cdef float top = 0, bottom = 0, scale
     cdef Group best
     for g in range(kind.groups):
-        memcpy(best.point, now.point + each * g, each * sizeof(int16_t))
-        l = whole((min(ideal[g] / d, <float>1000) - 1) / 2) if now.l[g] < 0 else now.l[g]
-        price += climb(kind, a + size * g, w + size * g, d, max(0, min(kind.top >> 1, l)),
-                       signs + size // 8 * g, &best, now.l + g)
-        memcpy(now.point + each * g, best.point, each * sizeof(int16_t))
-        memcpy(now.minus + size // 8 * g, best.minus, size // 8)
-        scale = <float>(2 * now.l[g] + 1)
+        memset(best.point, 255, sizeof(best.point))
+        l = max(0, min(kind.top >> 1, whole((min(ideal[g] / d, <float>1000) - 1) / 2)))
+        found.l[g] = climb(kind, a + size * g, w + size * g, d, l, signs + size // 8 * g, &best)
+        memcpy(found.point + each * g, best.point, each * sizeof(int16_t))
+        memcpy(found.minus + size // 8 * g, best.minus, size // 8)
+        scale = <float>(2 * found.l[g] + 1)
         top += scale * best.xq
         bottom += scale * scale * best.qq
-    better[0] = top / bottom if bottom > 0 else d
-    return price
+    return top / bottom if bottom > 0 else d

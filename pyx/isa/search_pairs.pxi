@@ -29,7 +29,7 @@ cdef void try_code_pairs(const float* x, const float* w, int n, const Sums* sums
         xq, qq, sq = zero, zero, zero
         for j in range(n):
             v = vf_set1(x[j])
-            q = vf_round(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top))
+            q = rounded(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top))
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -62,31 +62,29 @@ cdef struct Normal:      # sums of the least squares for d and dmin
     float mx
 
 
-cdef float fit_code_pairs(const float* x, const float* w, float high, int top, const Scale2* ideal, float d,
-                          float dmin, Grouped* found, Normal* normal) noexcept nogil:
-    """Codes of all groups for one d and dmin; returns their gain."""
+cdef void fit_code_pairs(const float* x, const float* w, float high, int top, const Scale2* ideal, Grouped* found,
+                         float* d, float* dmin) noexcept nogil:
+    """Codes of all groups for d and dmin, which become those that these codes want."""
     cdef int ls[CANDIDATES]
     cdef int ms[CANDIDATES]
     cdef int g, l, m
-    cdef float total = 0
     cdef Sums sums
     cdef Pair best
-    normal[0] = Normal(0, 0, 0, 0, 0)
+    cdef Normal normal = Normal(0, 0, 0, 0, 0)
     for g in range(found.groups):
         sums = sums_of(x + g * found.size, w + g * found.size, found.size)
         best = Pair(-INFINITY, 0, 0, 0, 0, 0)
-        l = <int>min(<float>1000, ideal[g].scale * inverse_of(d))
-        m = <int>min(<float>1000, max(<float>-1000, -ideal[g].minimum * inverse_of(dmin)))
+        l = <int>min(<float>1000, ideal[g].scale * inverse_of(d[0]))
+        m = <int>min(<float>1000, max(<float>-1000, -ideal[g].minimum * inverse_of(dmin[0])))
         code_pairs_from(min(l, top) - 1, min(m, top) - 1, top, ls, ms)
-        try_code_pairs(x + g * found.size, w + g * found.size, found.size, &sums, high, d, dmin, ls, ms, &best)
+        try_code_pairs(x + g * found.size, w + g * found.size, found.size, &sums, high, d[0], dmin[0], ls, ms, &best)
         found.l[g], found.m[g] = <int8_t>best.l, <int8_t>best.m
-        total += best.gain
         normal.ll += <float>(best.l * best.l) * best.qq
         normal.lm += <float>(best.l * best.m) * best.q
         normal.mm += <float>(best.m * best.m) * sums.w
         normal.lx += <float>best.l * best.xq
         normal.mx += <float>best.m * sums.x
-    return total
+    solve(&normal, d, dmin)
 
 
 cdef inline void solve(const Normal* s, float* d, float* dmin) noexcept nogil:
@@ -104,9 +102,7 @@ cdef void fit_super_pairs(const float* x, const float* w, int groups, const Code
     cdef Scale2 ideal[16]
     cdef float part[16]
     cdef float weight[16]
-    cdef Grouped now
-    cdef Normal normal
-    cdef float d, dmin, gain, most = 0
+    cdef float d, dmin
     cdef int g, j, turn
     memset(found, 0, sizeof(Grouped))
     found.groups, found.size = groups, 256 // groups
@@ -122,14 +118,8 @@ cdef void fit_super_pairs(const float* x, const float* w, int groups, const Code
         for j in range(g * found.size, (g + 1) * found.size):
             weight[g] += w[j]
     dmin = best_scale(part, weight, groups, scale_codes).scale
-    now = found[0]
-    for turn in range(ROUNDS):
-        now.d, now.dmin = to_half(d * found.unit), to_half(dmin * found.unit)
-        if now.d == found.d and now.dmin == found.dmin:
-            break
-        gain = fit_code_pairs(y, w, codes.high, <int>scale_codes.high, ideal, half_to_float(now.d) / found.unit,
-                              half_to_float(now.dmin) / found.unit, &now, &normal)
-        if gain > most:
-            most = gain
-            found[0] = now
-        solve(&normal, &d, &dmin)
+    for turn in range(2):
+        found.d, found.dmin = to_half(d * found.unit), to_half(dmin * found.unit)
+        d, dmin = half_to_float(found.d) / found.unit, half_to_float(found.dmin) / found.unit
+        fit_code_pairs(y, w, codes.high, <int>scale_codes.high, ideal, found, &d, &dmin)
+    found.d, found.dmin = to_half(d * found.unit), to_half(dmin * found.unit)

@@ -36,7 +36,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         xq, qq, sq = zero, zero, zero
         for j in range(n):
             v = vf_set1(x[j])
-            q = vf_round(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
+            q = rounded(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -73,26 +73,22 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
     if width <= 0:
         return best
     natural = codes.high / width
-    step = (codes.to - codes.from_) / (CANDIDATES - 1) / codes.high
-    for turn in range(3):                       # both ends kept; the lower one cut; the upper one cut
-        spread(natural * (1 + codes.from_ / codes.high), natural * step, inverse)
-        for c in range(CANDIDATES):
-            minimum[c] = lowest
-            if turn:
-                minimum[c] = (lowest + highest - codes.high / inverse[c]) * <float>0.5
-            if turn == 2:
-                minimum[c] = highest - codes.high / inverse[c]
-        try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+    step = (codes.to - codes.from_) / codes.high / 4
+    for c in range(CANDIDATES):                 # five scales; what they leave out is cut above, on both sides or below
+        inverse[c] = natural * (1 + codes.from_ / codes.high + step * <float>(c % 5))
+        minimum[c] = lowest + (width - codes.high / inverse[c]) * <float>(c // 5) / 2
+    inverse[15], minimum[15] = natural, lowest
+    try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
     for turn in range(2):
         if best.scale > 0:
-            around(&best, natural * step, inverse, minimum)
+            around(&best, natural * step / (4 if turn == 0 else 12), inverse, minimum)
             try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
     return best
 
 
 cdef inline void around(const Scale2* found, float step, float* inverse, float* minimum) noexcept nogil:
-    """Four scales times four minimums close to those found."""
+    """Four scales times four minimums close to those found, and these themselves, whose codes may be others now."""
     cdef int c
     for c in range(CANDIDATES):
-        inverse[c] = 1 / found.scale + step * (<float>(c & 3) - <float>1) / 2
-        minimum[c] = found.minimum + found.scale * (<float>(c >> 2) - <float>1) / 4
+        inverse[c] = 1 / found.scale + step * <float>((c & 3) - 1)
+        minimum[c] = found.minimum + found.scale * <float>((c >> 2) - 1) / 4

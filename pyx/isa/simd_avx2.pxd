@@ -13,6 +13,7 @@ cdef extern from * nogil:
     #define TILE 8
     #define FLOAT_TILE 4
     #define ROWS 4
+    #define MEET 2
     typedef __m256 vf;
     typedef __m256i vu;
     typedef __m256i vs;
@@ -133,6 +134,12 @@ cdef extern from * nogil:
         return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(_mm256_sign_epi8(u, u), signed_x))); }
     static inline vs vs_raised(vs s, vu x, vu u) {
         return in_order(_mm256_add_epi16(s, _mm256_maddubs_epi16(x, u))); }
+    #define vu_low(u) _mm256_and_si256(u, _mm256_set1_epi16(255))
+    #define vu_even(u) vu_odd(_mm256_slli_epi16(u, 8))
+    #define vu_odd(u) _mm256_srai_epi16(u, 8)
+    #define vs_unraised_words(s, u) _mm256_sub_epi32(s, _mm256_madd_epi16(_mm256_set1_epi16(128), u))
+    #define vs_words(s, x, u) in_order(_mm256_add_epi32(s, _mm256_madd_epi16(x, u)))
+    static inline vt vt_of_words(vs s, vq q) { return _mm256_mullo_epi32(s, _mm256_srai_epi32(q, 16)); }
     static inline vs vs_unraised(vs s, vu u) {
         return _mm256_sub_epi16(s, _mm256_maddubs_epi16(_mm256_set1_epi8(-128), u)); }
     /* less: what columns 0, 1 and columns 2, 3 of each four come to, in two halves of a word */

@@ -15,7 +15,8 @@ cdef extern from * nogil:
     #define ROWS 8            /* query rows of one attention tile */
     #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
     #define Q5_OFFSET 0
-    #define SPREADS 0
+    #define SPREADS 1
+    #define MEET 6
     #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
     typedef __m512 vf;
     typedef __m512i vu;

@@ -16,6 +16,7 @@ cdef extern from * nogil:
     #define Q8_OFFSET 0
     #define Q5_OFFSET 0
     #define SPREADS 0
+    #define MEET 2
     #define DOT_LIMIT 0
     #define EACH for (int i = 0; i < LANES; i++)
     typedef struct { float v[LANES]; } vf;

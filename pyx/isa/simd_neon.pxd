@@ -16,6 +16,7 @@ cdef extern from * nogil:
     #define Q8_OFFSET 0
     #define Q5_OFFSET 0
     #define SPREADS 0
+    #define MEET 2
     #define DOT_LIMIT 0
     typedef float32x4x2_t vf;
     typedef uint8x16x2_t vu;

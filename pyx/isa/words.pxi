@@ -7,6 +7,16 @@
 from libc.stdint cimport int32_t, uint8_t
 
 cdef extern from * nogil:
+    """
+    #if !DOT_LIMIT          /* words that nobody says where sums are wide */
+    #define vu_low(u) (u)
+    #define vu_even(u) (u)
+    #define vu_odd(u) (u)
+    #define vs_words(s, x, u) (s)
+    #define vs_unraised_words(s, u) (s)
+    #define vt_of_words(s, q) vt_zero()
+    #endif
+    """
     enum:
         LANES
         TILE            # tokens of a tile of registers
@@ -14,6 +24,7 @@ cdef extern from * nogil:
         ROWS
         Q8_OFFSET
         Q5_OFFSET       # taken off 5-bit codes that have a minimum
+        MEET            # tokens that a vector of such codes meets at once
         SPREADS         # 1: codes are unpacked for many tokens at once (spread.pxi)
         DOT_LIMIT       # what a sum may come to; 0: it has 32 bits and never gets there
     ctypedef struct vf:
@@ -90,6 +101,14 @@ cdef extern from * nogil:
     # s + four products per lane: unsigned bytes, activations raised by 128, and signed codes; and s less what 128 adds
     vs vs_raised(vs s, vu raised, vu codes)
     vs vs_unraised(vs s, vu codes)
+    # for codes of 8 bits where DOT_LIMIT is set: bytes as words, even and odd ones apart (low: activations, raised),
+    # products of words added to 32 bits, what 128 adds to those, and such a sum times n
+    vu vu_low(vu)
+    vu vu_even(vu)
+    vu vu_odd(vu)
+    vs vs_words(vs s, vu raised, vu codes)
+    vs vs_unraised_words(vs s, vu codes)
+    vt vt_of_words(vs s, vq)
     vq vq_make(vf n, vf d)
     vt vt_zero()
     vt vt_more(vt, vs, vq)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -86,3 +87,22 @@ def test_overlap_is_refused_even_when_not_strict(badgguf):
 
     with pytest.warns(UserWarning), pytest.raises(FormatError, match="overlap"):
         GGUFFile(badgguf / "tensor_offset_overlap_full.gguf", strict=False)
+
+
+def test_sizing_and_editing_end_in_typed_errors_too(badgguf, tmp_path):
+    """Whatever a header says, what is made of it is a number or one of our errors; a key can be set where it opens."""
+    from llama_gguf import GGUFFile, edit, sizing
+    from llama_gguf.errors import LlamaGGUFError
+
+    sized = edited = 0
+    for path in sorted(badgguf.glob("*.gguf")):
+        with suppress(LlamaGGUFError):
+            with GGUFFile(path, alone=True) as file:
+                keys = dict(file.metadata.typed())
+                with suppress(LlamaGGUFError):
+                    sized += sizing.estimate(file, n_ctx=64).total > 0
+            edit.set_value(path, "general.name", "x", out=tmp_path / "x.gguf", force=True)
+            with GGUFFile(tmp_path / "x.gguf", alone=True) as file:
+                new = file.metadata.typed()
+                edited += new.keys() == keys.keys() | {"general.name"} and new["general.name"].value == "x"
+    assert sized > 20 and edited > 60

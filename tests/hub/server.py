@@ -25,6 +25,7 @@ class FakeHub(ThreadingHTTPServer):
         self.cut_at = None  # the next transfer ends after so many bytes
         self.cuts = False  # every transfer does
         self.ranges = True  # are they understood?
+        self.busy = 0  # so many transfers are answered with 503
         self.corrupt = False  # send other bytes than the SHA-256 tells
         self.status = None  # answer everything with it
         self.files_elsewhere = None  # redirect transfers to this address
@@ -110,6 +111,9 @@ class Handler(BaseHTTPRequestHandler):
         return self.send_file(data, headers)
 
     def send_file(self, data, headers):
+        if self.server.busy and self.command == "GET":
+            self.server.busy -= 1
+            return self.reply(503)
         start, end, asked = 0, len(data), self.server.ranges and self.headers.get("Range")
         if asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -117,13 +121,14 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
         self.send_head(206 if asked else 200, headers, end - start)
         if self.command == "HEAD":
-            return
+            return None
         cut = self.server.cut_at
         self.server.cut_at = cut if self.server.cuts else None
         self.wfile.write(data[start : min(end, start + cut)] if cut else data[start:end])
         if cut:
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+        return None
 
     def reply(self, status, value=None, *, error=None, headers=None):
         body = b"" if value is None else json.dumps(value).encode()

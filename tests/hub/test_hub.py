@@ -170,6 +170,14 @@ def test_transfers_that_bring_nothing_are_given_up(server, blocks):
     assert len(server.transfers()) == transfer.ATTEMPTS
 
 
+def test_a_busy_hub_is_asked_again(server, blocks):
+    server.busy = transfer.ATTEMPTS - 1
+    assert hub.resolve("ann/tiny-GGUF:Q8_0").read_bytes() == DATA * 2
+    server.busy = transfer.ATTEMPTS
+    with pytest.raises(HubUnreachable, match="answered 503"):
+        hub.resolve("ann/tiny-GGUF:Q4_K_M")
+
+
 def test_a_part_of_something_else_does_not_survive(server, blocks, caches):
     (sha256,) = [f.sha256 for f in hub.list_files("ann/tiny-GGUF") if f.name == "tiny-Q8_0.gguf"]
     blobs = catalogue.repo_folder("ann/tiny-GGUF") / "blobs"

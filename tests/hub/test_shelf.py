@@ -164,7 +164,8 @@ def test_download_takes_a_quantization(server):
     assert done.stdout.endswith("tiny-IQ2_XS.gguf\n")
     text = program("download", "ann/split-GGUF").stdout
     assert "3 files" in text and text.count("\n") == 2
-    assert "no language model" in program("download", "ann/tiny-GGUF").stdout
+    for name in ("ann/tiny-GGUF", "hf://ann/tiny-GGUF", "https://huggingface.co/ann/tiny-GGUF", "ann/tiny-GGUF@main"):
+        assert "no language model" in program("download", name).stdout
 
 
 def test_search_takes_author_and_order(server):

@@ -11,6 +11,17 @@ def tiny_file(tmp_path_factory):
     return tiny(tmp_path_factory.mktemp("panels") / "tiny.gguf")
 
 
+@pytest.fixture(scope="session")
+def quantized_file(tmp_path_factory):
+    return tiny(tmp_path_factory.mktemp("panels") / "q4.gguf", type="Q4_K", width=256, ff=96)
+
+
+@pytest.fixture(scope="session")
+def wide_file(tmp_path_factory):
+    """Rows of 256, as most types need them."""
+    return tiny(tmp_path_factory.mktemp("panels") / "wide.gguf", width=256, ff=256, tied=True)
+
+
 @pytest.fixture
 def model(tiny_file):
     with Model(tiny_file, n_threads=1) as m:

@@ -77,6 +77,26 @@ def test_writing_to_a_value_with_heads_apart_counts(model):
     assert nmse(found, edited.logits(IDS)) <= SAME
 
 
+@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt-oss", "deepseek2"])
+@pytest.mark.parametrize("value", ["attn_pattern", "attn_scores"])
+def test_attention_can_be_written_to(name, value):
+    """A head that looks at the first token only: by weights, or by scores with their mask."""
+    def only_first(x):
+        x = x.copy()
+        x[1, 1:] = 0 if value == "attn_pattern" else -np.inf
+        x[1, 1:, 0] = 1
+        return x
+
+    ids, key = golden(name)[0][:12], f"blk.1.{value}"
+    with exact(name) as model:
+        want = Reference(model, {key: only_first}).logits(ids)
+        for names in (None, key):
+            with model.trace(ids, names) as t:
+                t[key][:] = only_first(t[key])
+                assert nmse(t.logits, want) <= SAME
+        assert nmse(model.logits(ids), want) > 1e-6
+
+
 def test_hooks_may_replace_values_and_see_each_others_edits(model):
     seen = []
     logits = model.run_with_hooks(IDS, [
@@ -230,3 +250,13 @@ def test_a_cache_of_values_is_a_mapping(model):
     _, few = model.run_with_cache(IDS, "blk.0.resid_post")
     with pytest.raises(KeyError, match="was not kept"):
         few["blk.1.resid_post"]
+
+
+def test_a_model_that_was_traced_runs_the_plan_that_it_ran_before(packed):
+    """Whoever does not look pays nothing: the plan is the same one, and no step of it has changed."""
+    before, table = packed.plan, str(packed.plan)
+    packed.run_with_cache(IDS)
+    with packed.trace(IDS) as t:
+        assert t["blk.0.resid_post"].size
+        packed.generate(IDS, max_tokens=2)
+    assert packed.plan is before and str(packed.session().planned) == table

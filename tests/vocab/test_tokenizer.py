@@ -240,3 +240,12 @@ def test_corpus_of_odd_vocabularies_ends_as_its_index_says(badgguf, stage):
         allowed = {"ok"} if row["expect"] == "ok" else (
             {"error", "warning"} if row.get("strict") else {"error"})
         assert outcome in allowed, name
+
+
+def test_a_file_with_an_unknown_pre_is_refused_only_where_strictness_is_asked_for(badgguf):
+    """It can be looked into and mended; see docs/tokenizers.md."""
+    with GGUFFile(badgguf / "tok_pre_unknown.gguf") as file:
+        with pytest.warns(UserWarning, match="'nosuch'"):
+            Tokenizer.from_metadata(file.metadata)
+        with pytest.raises(ModelError, match="'nosuch'"):
+            Tokenizer.from_metadata(file.metadata, strict=True)

@@ -26,8 +26,9 @@ def xielu(sources, c):
 
 
 FAMILIES = (
-    Family("apertus", "ApertusForCausalLM", TENSORS, from_tensors=xielu, model_type="apertus",
-           defaults=dict(rope_theta=12e6, rms_norm_eps=1e-5, max_position_embeddings=65536, num_key_value_heads=as_heads,
+    Family("apertus", "ApertusForCausalLM", TENSORS, from_tensors=xielu, export=None, model_type="apertus",
+           defaults=dict(rope_theta=12e6, rms_norm_eps=1e-5, max_position_embeddings=65536,
+                         num_key_value_heads=as_heads,
                          rope_parameters=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0,
                                               high_freq_factor=4.0, original_max_position_embeddings=8192)),
            **SHARED | dict(keys=COMMON | VOCABULARY | WHOLE_HEAD)),

@@ -85,6 +85,11 @@ def nomic_context(c):
     return {8192: 2048, 2048: 512}.get(c.get("n_positions", "max_position_embeddings"), c.get("n_positions"))
 
 
+def positions(stated):
+    """What `nomic_context` reads the context from."""
+    return {2048: 8192, 512: 2048}.get(stated[".context_length"], stated[".context_length"])
+
+
 MODERN_KEYS = COMMON | NO_SCALING | VOCABULARY | LOOKS_BOTH_WAYS | {
     ".attention.sliding_window": "local_attention",
     ".attention.sliding_window_pattern": "global_attn_every_n_layers",
@@ -104,7 +109,7 @@ FAMILIES = (
     Family("bert", "RobertaModel RobertaForSequenceClassification", ROBERTA, ROBERTA_KEYS, vocabulary="bpe",
            defaults=DEFAULTS, ignored=(*POOLER, "lm_head"), model_type="roberta", root=""),
     Family("nomic-bert", "NomicBertModel", NOMIC, KEYS | {".context_length": nomic_context}, vocabulary="wordpiece",
-           ignored=POOLER, model_type="nomic_bert", root=""),
+           ignored=POOLER, model_type="nomic_bert", root="", export=dict(n_positions=positions)),
     Family("jina-bert-v2", "JinaBertModel JinaBertForMaskedLM", JINA, KEYS, vocabulary="wordpiece bpe",
            defaults=DEFAULTS, ignored=POOLER, model_type="bert", root=""),
     Family("modern-bert", "ModernBertModel ModernBertForMaskedLM ModernBertForSequenceClassification", MODERN,

@@ -28,5 +28,5 @@ KEYS = {
 
 FAMILIES = (
     Family("bloom", "BloomForCausalLM BloomModel", TENSORS, KEYS, model_type="bloom", root="transformer.",
-           defaults=dict(layer_norm_epsilon=1e-5)),
+           defaults=dict(layer_norm_epsilon=1e-5), export=dict(seq_length=lambda s: s[".context_length"])),
 )

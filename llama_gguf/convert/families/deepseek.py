@@ -70,6 +70,8 @@ KEYS2 = COMMON | VOCABULARY | {
     ".rope.dimension_count": "qk_rope_head_dim",
     ".rope.scaling.yarn_log_multiplier": log_multiplier,
 }
+EXPORT = dict(qk_nope_head_dim=lambda s: s[".attention.key_length_mla"] - s[".rope.dimension_count"],
+              num_key_value_heads=lambda s: s[".attention.head_count"], head_dim=None, partial_rotary_factor=None)
 DEFAULTS = dict(rope_theta=10000.0, rms_norm_eps=1e-6, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64,
                 v_head_dim=128)
 
@@ -85,12 +87,12 @@ FAMILIES = (
     Family("deepseek", "DeepseekForCausalLM", TURNED | EXPERTS | SHARED_EXPERTS, KEYS1, model_type="deepseek",
            vocabulary="sentencepiece bpe"),
     Family("deepseek2", "DeepseekV2ForCausalLM", LATENT, KEYS2, model_type="deepseek_v2", renamed=unless_tied,
-           vocabulary="bpe",
+           vocabulary="bpe", export=EXPORT,
            defaults=DEFAULTS | dict(q_lora_rank=None, max_position_embeddings=2048, routed_scaling_factor=1.0,
                                     norm_topk_prob=False, first_k_dense_replace=0)),
     Family("deepseek2", "DeepseekV3ForCausalLM KimiVLForConditionalGeneration KimiK25ForConditionalGeneration "
            "YoutuForCausalLM YoutuVLForConditionalGeneration", LATENT, KEYS2, model_type="deepseek_v3",
-           renamed=unless_tied, vocabulary="bpe",
+           renamed=unless_tied, vocabulary="bpe", export=EXPORT,
            defaults=DEFAULTS | dict(max_position_embeddings=4096, routed_scaling_factor=2.5, norm_topk_prob=True,
                                     n_group=8, topk_group=4, first_k_dense_replace=3)),
 )

@@ -62,4 +62,4 @@ KEYS = KEYS2 | VOCABULARY | {
     ".ssm.state_size": "mamba_d_state",
 }
 
-FAMILIES = (Family("falcon-h1", "FalconH1ForCausalLM", TENSORS, KEYS, model_type="falcon_h1"),)
+FAMILIES = (Family("falcon-h1", "FalconH1ForCausalLM", TENSORS, KEYS, model_type="falcon_h1", export=None),)

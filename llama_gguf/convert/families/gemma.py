@@ -25,7 +25,7 @@ KEYS3 = COMMON | {
     ".final_logit_softcapping": "final_logit_softcapping",
     ".attention.sliding_window": lambda c: None if c.get("sliding_window_pattern") == 1 else c.get("sliding_window"),
 }
-NO_SPACE = {"tokenizer.ggml.add_space_prefix": lambda c: False if c.vocabulary == "sentencepiece" else None}
+NO_SPACE = {"tokenizer.ggml.add_space_prefix": lambda c: None if c.vocabulary == "bpe" else False}
 DEFAULTS = dict(rms_norm_eps=1e-6, max_position_embeddings=8192, head_dim=256)
 DEFAULTS3 = DEFAULTS | dict(max_position_embeddings=131072, num_attention_heads=8, num_key_value_heads=4,
                             sliding_window=4096, rope_theta=1e6, rope_local_base_freq=10000.0)

@@ -25,7 +25,8 @@ KEYS = COMMON | {
 
 FAMILIES = (
     Family("gpt-oss", "GptOssForCausalLM", TENSORS, KEYS, model_type="gpt_oss",
-           defaults=dict(rope_theta=150000.0, rms_norm_eps=1e-5, max_position_embeddings=131072, head_dim=64, num_key_value_heads=8,
+           defaults=dict(rope_theta=150000.0, rms_norm_eps=1e-5, max_position_embeddings=131072, head_dim=64,
+                         num_key_value_heads=8,
                          num_local_experts=128, num_experts_per_tok=4, sliding_window=128,
                          rope_parameters=dict(rope_type="yarn", factor=32.0, beta_fast=32.0, beta_slow=1.0,
                                               original_max_position_embeddings=4096))),

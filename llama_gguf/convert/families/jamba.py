@@ -57,7 +57,7 @@ KEYS = BLOCKS | {
 
 FAMILIES = (
     Family("jamba", "JambaForCausalLM", TENSORS, KEYS, model_type="jamba", vocabulary="sentencepiece llama bpe",
-           renamed=renamed,
+           renamed=renamed, export=None,
            tokens_anyway={"tokenizer.ggml.add_space_prefix": lambda c: False if c.vocabulary == "llama" else None},
            defaults=dict(max_position_embeddings=262144, rms_norm_eps=1e-6, num_key_value_heads=8, num_experts=16,
                          num_experts_per_tok=2, mamba_d_conv=4, mamba_d_state=16)),

@@ -58,12 +58,18 @@ MOE_KEYS = KEYS | {
     ".leading_dense_block_count": "num_dense_layers",
     ".expert_gating_func": 2,
 }
+def layer_types(stated):
+    return ["full_attention" if n else "conv" for n in stated[".attention.head_count_kv"]]
+
+
+EXPORT = dict(layer_types=layer_types, num_key_value_heads=lambda s: max(s[".attention.head_count_kv"]),
+              block_auto_adjust_ff_dim=False)
 DEFAULTS = dict(rope_theta=1e6, norm_eps=1e-5, max_position_embeddings=128000, num_key_value_heads=8, conv_L_cache=3)
 
 FAMILIES = (
     Family("lfm2", "Lfm2ForCausalLM LFM2ForCausalLM", TENSORS, KEYS | {".feed_forward_length": ff}, model_type="lfm2",
-           defaults=DEFAULTS),
+           defaults=DEFAULTS, export=EXPORT),
     Family("lfm2moe", "Lfm2MoeForCausalLM", MIXTURE, MOE_KEYS, model_type="lfm2_moe",
-           defaults=DEFAULTS | dict(moe_intermediate_size=1792, num_dense_layers=2, num_experts=32,
+           export=EXPORT, defaults=DEFAULTS | dict(moe_intermediate_size=1792, num_dense_layers=2, num_experts=32,
                                     num_experts_per_tok=4)),
 )

@@ -64,6 +64,8 @@ VOCABULARY = dict(vocabulary="bpe sentencepiece", root="backbone.")
 
 FAMILIES = (
     Family("mamba", "MambaForCausalLM MambaLMHeadModel FalconMambaForCausalLM", MIXER1, KEYS1, model_type="mamba",
+           export=dict(model_type=lambda s: "falcon_mamba" if s[".ssm.dt_b_c_rms"] else "mamba"),
            **VOCABULARY),
-    Family("mamba2", "Mamba2ForCausalLM", MIXER2, KEYS2, model_type="mamba2", **VOCABULARY),
+    Family("mamba2", "Mamba2ForCausalLM", MIXER2, KEYS2, model_type="mamba2",
+           export=dict(head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"]), **VOCABULARY),
 )

@@ -89,7 +89,8 @@ def llama3_factors(c, **defaults):
     base, dim = r.get("rope_theta", 10000.0), c.head_dim
     context, low, high = (r[k] for k in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor"))
     one, factor = np.float32(1), np.float32(r["factor"])  # single precision, dividing by reciprocals, as torch does it
-    frequencies = one / np.power(np.float64(base), np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)).astype("f4")
+    exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
+    frequencies = one / np.power(np.float64(base), exponents).astype(np.float32)
     wavelengths = one / frequencies * np.float32(2 * math.pi)
     smooth = (one / wavelengths * np.float32(context) - np.float32(low)) / np.float32(high - low)
     factors = one / ((one - smooth) / factor + smooth)

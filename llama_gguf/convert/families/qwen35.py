@@ -74,15 +74,20 @@ KEYS = COMMON | {
     ".rope.dimension_count": lambda c: c.rope_dim(0.25),
     ".rope.dimension_sections": lambda c: Typed([*c.rope.get("mrope_section", (11, 11, 10)), 0, 0, 0][:4], "i32"),
 }
+EXPORT = dict(mtp_num_hidden_layers=lambda s: s.get(".nextn_predict_layers"),
+              linear_value_head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"],
+              layer_types=lambda s: ["linear_attention" if here else "full_attention"
+                                     for here in s.get(".attention.recurrent_layers", ())] or None)
 DEFAULTS = dict(rope_theta=10000.0, partial_rotary_factor=0.25, rms_norm_eps=1e-6, max_position_embeddings=32768,
                 head_dim=256, linear_conv_kernel_dim=4, linear_key_head_dim=128, linear_value_head_dim=128,
                 linear_num_key_heads=16, linear_num_value_heads=32)
 
 FAMILIES = (
     Family("qwen35", "Qwen3_5ForConditionalGeneration Qwen3_5ForCausalLM", TENSORS, KEYS, model_type="qwen3_5_text",
-           vocabulary="sentencepiece bpe", defaults=DEFAULTS | dict(num_key_value_heads=4), renamed=mtp_renamed),
+           vocabulary="sentencepiece bpe", defaults=DEFAULTS | dict(num_key_value_heads=4), renamed=mtp_renamed,
+           export=EXPORT),
     Family("qwen35moe", "Qwen3_5MoeForConditionalGeneration Qwen3_5MoeForCausalLM", TENSORS | EXPERTS | SHARED_EXPERT,
-           KEYS, model_type="qwen3_5_moe_text", renamed=mtp_renamed,
+           KEYS, model_type="qwen3_5_moe_text", renamed=mtp_renamed, export=EXPORT,
            defaults=DEFAULTS | dict(num_key_value_heads=2, moe_intermediate_size=512, num_experts=256,
                                     num_experts_per_tok=8, shared_expert_intermediate_size=512)),
 )

@@ -9,4 +9,6 @@ KEYS = COMMON | {
     ".rope.dimension_count": lambda c: c.width // c.heads,
 }
 
-FAMILIES = (Family("xverse", "XverseForCausalLM", TURNED, KEYS, vocabulary="pieces", model_type="xverse"),)
+FAMILIES = (
+    Family("xverse", "XverseForCausalLM", TURNED, KEYS, vocabulary="pieces sentencepiece", model_type="xverse"),
+)

@@ -45,7 +45,7 @@ def read(folder, kinds, config, pre=None):
     `pre` is the pre-tokenizer's name where the caller knows better than its files.
     """
     readers = _readers()
-    for kind in kinds.split():
+    for kind in (*kinds.split(), *FALLBACK):
         found = readers[kind](folder, config, pre)
         if found is not None:
             return kind, found
@@ -68,6 +68,8 @@ def _readers():
     }
 
 
+FALLBACK = ("llama", "bpe", "sentencepiece")
+"""Kinds that are looked for where a folder has none of those that its family is used to."""
 LOOKS_SPECIAL = ("<pad>", "<mask>", "<2mass>", "[@BOS@]")
 
 

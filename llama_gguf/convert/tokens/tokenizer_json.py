@@ -22,6 +22,8 @@ def model_of(folder, *kinds):
 def read_bpe(folder, config, pre):
     """`gpt2`: bytes in GPT-2's alphabet."""
     model = model_of(folder, "BPE")
+    if model is not None and model.get("byte_fallback"):
+        return None
     if model is None and folder.file("vocab.json"):
         model = {"vocab": folder.dict("vocab.json"), "merges": merges_txt(folder)}
     if model is None:
@@ -59,7 +61,17 @@ def read_byte_fallback(folder, config, pre):
             scores[i] = -1000.0
         if text == model.get("unk_token"):
             types[i] = UNKNOWN
-    return Vocabulary("llama", "default", texts, types, scores=scores)
+    keys = {} if _begins_with_space(folder.dict("tokenizer.json")) else {"tokenizer.ggml.add_space_prefix": False}
+    return Vocabulary("llama", "default", texts, types, scores=scores, keys=keys)
+
+
+def _begins_with_space(tokenizer):
+    """Whether a text gets a space before it: by a normalizer (Llama), or by the pre-tokenizer (newer ones)."""
+    normalizer, pre = tokenizer.get("normalizer") or {}, tokenizer.get("pre_tokenizer") or {}
+    kinds = {step.get("type") for step in normalizer.get("normalizers", [normalizer])}
+    spaced = [step.get("prepend_scheme", "always") != "never" for step in pre.get("pretokenizers", [pre])
+              if step.get("type") == "Metaspace"]
+    return "Prepend" in kinds or any(spaced)
 
 
 def read_pieces(folder, config, pre):

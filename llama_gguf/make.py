@@ -1,0 +1,259 @@
+"""From a model folder to quantized files, and a card that says how they were made.
+
+    make("SmolLM2-135M", "out", ["Q4_K_M", "IQ2_XS"], text="calibration.txt")
+
+Converted (or taken as it is, where the source is GGUF), measured for importance, quantized, checked beside the
+original: each step is a function of its own elsewhere, put together here. Every file is whole when it appears.
+"""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import cards, catalogue, hub, remote
+from .errors import Cancelled, ModelError, NameNotFound
+from .gguf import GGUFFile
+from .gguf.atomic import check_output
+from .gguf.split import split
+from .quantize.filetypes import COPY, FILE_TYPES
+from .quantize.imatrix import CHUNK, Imatrix
+from .quantize.recipes import NEEDED, known_file_type
+
+PLAIN = ("F32", "F16", "BF16")
+TEXTS = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+"""Files of a folder, beside its tensors, that say what a model is."""
+WINDOW, WINDOWS = 128, 4  # tokens and number of the windows on which files are compared
+TEXT = """The library opened at nine, and by ten every seat near the windows was taken. Rain had been falling since
+before dawn; it ran down the glass in long crooked lines and made the street outside look like a painting that somebody
+had left in the wet. An old man read the newspaper from the last page to the first, as he did every morning. "You learn
+how it ends," he used to say, "and then you find out why."
+
+Water boils at 100 degrees Celsius at sea level, but at lower temperatures in the mountains, because the pressure of the
+air falls with height. At 3,000 metres it boils at about 90 degrees, which is why rice takes longer to cook there. The
+same law explains why a pressure cooker is fast: inside it water reaches 120 degrees before it turns to steam.
+
+def mean(values):
+    total = 0.0
+    for value in values:
+        total += value
+    return total / len(values) if values else float("nan")
+
+In 1859 Charles Darwin published a book that he had been writing for twenty years. All 1,250 copies of the first edition
+were sold to booksellers on the first day. He had not expected that; neither had his publisher, who had thought that 500
+would do, and who had advised him to write about pigeons instead.
+"""
+"""What files are compared on: prose, facts, code and numbers, and not what importance was measured on."""
+
+
+@dataclass
+class Making:
+    """What `make` was asked for, and what it has made: `files` are dicts as they stand in the card."""
+
+    source: str
+    folder: Path
+    types: list
+    name: str | None = None
+    n_threads: int | None = None
+    force: bool = False
+    progress: object = None
+    cancel: object = None
+    origin: dict = field(default_factory=dict)
+    imatrix: Imatrix | None = None
+    measured: dict | None = None
+    files: list = field(default_factory=list)
+
+    def tell(self, stage, done=0, total=1):
+        """Progress of a stage; Cancelled where somebody wants no more."""
+        if self.cancel and self.cancel():
+            raise Cancelled("making was cancelled; the files that are there are whole")
+        if self.progress:
+            self.progress(stage, done, total)
+
+    def path(self, kind, suffix=".gguf"):
+        return self.folder / f"{self.name}-{kind}{suffix}"
+
+
+def make(
+    source, folder, types, *, imatrix=None, text=None, chunks=None, name=None, keep=False, max_size=None,
+    n_threads=None, force=False, progress=None, cancel=None,
+):
+    """Make a GGUF file of each of `types` in `folder`, with README.md and card.json; the card, a dict.
+
+    source: a Hugging Face folder, a GGUF file in F32, F16 or BF16, or a NAME on the Hub of either. imatrix: a file of
+    an importance matrix; text: a text file to make one of, from `chunks` chunks at most. name: the files' names begin
+    with it; None: as the model is called. keep: the converted file as well. max_size: bytes of a file, larger ones are
+    split. progress(stage, done, total); cancel() true raises Cancelled. What can be refused is, before anything is
+    written.
+    """
+    types = [known_file_type(kind) for kind in types]
+    if not types or len(set(types)) != len(types) or COPY in types:
+        raise ModelError(f"give some different types to make, not {', '.join(types) or 'none'}")
+    job = Making(str(source), Path(folder), types, name and cards.plain_name(name), n_threads, force, progress, cancel)
+    _need_importance(types, imatrix, text)
+    words = _read(text)
+    job.imatrix = Imatrix.load(imatrix) if imatrix else None
+    where, converted = _located(job)
+    with ExitStack() as stack:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        rough = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".making-", dir=job.folder)))
+        original = _original(job, where, converted, rough, keep)
+        if words is not None:
+            job.imatrix = _measure(job, original, words, text, chunks)
+        for kind in types:
+            _quantize(job, original, kind, rough, max_size)
+        _compare(job, original, rough)
+    return cards.write(job, keep and converted)
+
+
+def _need_importance(types, imatrix, text):
+    """Refuse at once what could only be refused after hours."""
+    if imatrix and text:
+        raise ModelError("an importance matrix is loaded or made of a text, not both")
+    needing = [kind for kind in types if FILE_TYPES[kind].base in NEEDED]
+    if needing and not (imatrix or text):
+        raise ModelError(f"{', '.join(needing)} want an importance matrix: give one, or a text to make it of")
+
+
+def _read(text):
+    if text is None:
+        return None
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"is not UTF-8 text ({error.reason})", path=str(text)) from None
+
+
+def _located(job):
+    """(path, is it a folder to convert?) of the source, downloaded where it is not here."""
+    path = Path(job.source).expanduser()
+    job.origin["name"] = path.resolve().name if path.exists() else job.source
+    if path.is_dir():
+        return path, True
+    scheme = job.source.partition(":")[0] in catalogue.SCHEMES
+    if path.is_file() or path.is_absolute() or scheme or job.source in catalogue.ALIASES:
+        return hub.resolve(job.source), False
+    job.tell("download")
+    want = catalogue.parse(job.source)
+    if want.file or want.quant:
+        return hub.resolve(job.source), False
+    job.origin["repository"], found = want.repo, remote.fetch_folder(want)
+    if found is not None:
+        job.origin["revision"] = found.name
+        return found, True
+    for kind in PLAIN:
+        try:
+            return hub.resolve(job.source, quant=kind), False
+        except NameNotFound:
+            pass
+    raise NameNotFound(f"{want.repo} on the Hub has neither safetensors nor a GGUF file in F32, F16 or BF16")
+
+
+def _original(job, where, converted, rough, keep):
+    """The path of the file to quantize; its name, and where it is from, are known from now on."""
+    if not converted:
+        with GGUFFile(where) as file:
+            kinds = {t.type.name for t in file.tensors.values() if t.type.is_quantized}
+            if kinds:
+                raise ModelError(f"is quantized already ({', '.join(sorted(kinds))}); start from F32, F16 or BF16",
+                                 path=str(where))
+            job.name = job.name or cards.plain_name(file.metadata.get("general.name") or _without_type(where.stem))
+            job.origin["files"] = [cards.described(path) for path in file.paths]
+        _check_outputs(job)
+        return where
+    from .convert import Conversion
+
+    job.tell("convert")
+    plan = Conversion(where, name=job.name)
+    job.name = cards.plain_name(plan.metadata["general.name"].value)
+    job.origin |= {"converted_to": plan.type, "notes": plan.notes}
+    _check_outputs(job, [plan.type] if keep else [])
+    paths = {Path(s.path) for s in plan.sources.values()} | {where / name for name in TEXTS if (where / name).is_file()}
+    job.origin["files"] = [cards.described(path) for path in sorted(paths)]
+    keep = keep or plan.type in job.types
+    path = job.path(plan.type) if keep else rough / job.path(plan.type).name
+    plan.write(path, job.force, lambda done, total: job.tell("convert", done, total))
+    return path
+
+
+def _without_type(stem):
+    found = catalogue.QUANT.search(stem)
+    return stem[: found.start()].rstrip("-._") if found else stem
+
+
+def _check_outputs(job, more=()):
+    """Everything that will be written, before anything is."""
+    names = [job.path(kind) for kind in dict.fromkeys([*job.types, *more])]
+    for path in (*names, job.folder / "README.md", job.folder / "card.json"):
+        check_output(path, None, job.force)
+
+
+def _measure(job, original, words, text, chunks):
+    """An importance matrix of the original, written beside the files to come."""
+    from .model import Model
+    from .quantize.collect import collect
+
+    def told(done, total, *_):
+        job.tell("importance", done, total)
+
+    path = job.path("imatrix")
+    check_output(path, None, job.force)
+    with Model(original, n_ctx=CHUNK, n_threads=job.n_threads) as model:
+        found = collect(model, words, n_chunks=chunks, perplexity=False, progress=told, dataset=os.path.basename(text))
+    found.save(path, job.force)
+    job.measured = cards.described(path) | {"text": cards.described(Path(text))}
+    return Imatrix.load(path)
+
+
+def _quantize(job, original, kind, rough, max_size):
+    """One file, or its shards; a dict of it joins `job.files`."""
+    from .quantize.files import quantize_file
+
+    def told(done, total, _):
+        job.tell(kind, done, total)
+
+    path = job.path(kind)
+    if path == original:  # what was converted is what was asked for
+        job.files.append({"type": kind, "paths": [path], "types": cards.types_of(path)})
+        return
+    large = max_size is not None
+    done = quantize_file(original, rough / path.name if large else path, kind, job.imatrix, force=job.force,
+                         n_threads=job.n_threads, progress=told)
+    paths = [path]
+    if large:
+        paths = [Path(p) for p in done.paths]
+        if done.bytes_after > max_size:
+            paths = split(paths[0], path.with_suffix(""), max_bytes=max_size, force=job.force)
+        else:
+            os.replace(paths[0], path)
+            paths = [path]
+    job.files.append({"type": kind, "paths": paths, "types": cards.types_of(paths[0])})
+
+
+def _compare(job, original, rough):
+    """Every file opens, holds numbers only, and predicts nearly what the original does; how nearly, joins its dict."""
+    from .evaluate import base_file
+    from .evaluate.perplexity import last
+    from .model import Model
+
+    base = rough / "base"
+    with GGUFFile(original) as file:
+        window = min(WINDOW, file.metadata.int(".context_length"))
+    with Model(original, n_ctx=window, n_threads=job.n_threads) as model:
+        encoder = getattr(model.family, "ENCODER", False)
+        want = model.embed(model.tokenize(TEXT)[:window]) if encoder else None
+        if not encoder:
+            for _ in base_file.write(model, TEXT, base, window, WINDOWS):
+                job.tell("check", 0, len(job.files))
+    for i, file in enumerate(job.files):
+        job.tell("check", i, len(job.files))
+        with Model(file["paths"][0], n_ctx=window, n_threads=job.n_threads, check_tensors=True) as model:
+            if encoder:
+                file["check"] = {"cosine": float(want @ model.embed(model.tokenize(TEXT)[:window]))}
+                continue
+            found = last(base_file.stream(model, base))
+            file["check"] = {"kl": found.kl, "same_top": found.same_top, "tokens": len(found.kls)}
+    job.tell("check", len(job.files), len(job.files))
+
+
