@@ -1,27 +1,9 @@
-"""What quantizing and its neighbours share on the command line: sizes, KEY=TYPE:VALUE, progress."""
+"""What quantize and imatrix share: KEY=TYPE:VALUE, REGEX=TYPE, a bar that shows what is worked on."""
 
-import re
 import sys
 from contextlib import contextmanager
 
 import click
-
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-class Size(click.ParamType):
-    """80MB, 1.5GiB or a number of bytes."""
-
-    name = "size"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]*)\s*", str(value).lower())
-        try:
-            return int(float(found[1]) * UNITS[found[2]])
-        except (TypeError, KeyError, ValueError):
-            self.fail(f"{value!r} is no size; write 80MB, 1.5GiB or a number of bytes", param, ctx)
 
 
 class Override(click.ParamType):
