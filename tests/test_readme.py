@@ -1,4 +1,4 @@
-"""The README's Python example runs as it stands."""
+"""The README's Python examples run as they stand."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_the_python_example_runs(smollm2, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_python_examples_run(smollm2, capsys):
     names = {}
-    exec(compile(code.replace('"smollm2"', repr(str(smollm2))), str(README), "exec"), names)
+    for code in re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(code.replace('"smollm2"', repr(str(smollm2))), str(README), "exec"), names)
     assert "Paris" in capsys.readouterr().out
     assert names["ids"] == names["m"].tokenize("The capital of France is")
 

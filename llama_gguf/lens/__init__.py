@@ -16,7 +16,7 @@ from .attribution import Attribution, attribution
 from .head import Head
 from .predictions import LogitLens, TopTokens, logit_lens, top_tokens
 from .steering import SteeringVector, train_steering
-from .sweeps import Sweep, ablate, ablate_heads, patch
+from .sweeps import Sweep, ablate, ablate_heads, log_probability, logit_difference, patch
 from .values import Norms, Routing, Statistics, norms, routing, statistics
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "attention",
     "attribution",
     "induction",
+    "log_probability",
+    "logit_difference",
     "logit_lens",
     "norms",
     "patch",

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import pieces, read
+from .head import one_token, pieces, read
 
 BY = ("layer", "head", "neuron")
 
@@ -57,7 +57,8 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     """Attribution of the logit of `token` at a row, or of its difference to the logit of the token `against`.
 
     token: an id or a text of one token; None: the likeliest. by: "layer" (attention and network of each), "head"
-    (attention apart by heads), "neuron" (networks apart by neurons). Of a capped logit, what is inside the cap.
+    (attention apart by heads), "neuron" (networks apart by neurons; mixtures of experts stay whole). Of a capped logit,
+    what is inside the cap.
     """
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")
@@ -88,16 +89,6 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
 
 WHOLE = ("blk.0.resid_pre", "resid_final", "output")
 MATRICES = {"head": "attn_output", "neuron": "ffn_down"}  # what heads, or neurons, go through
-
-
-def one_token(model, token):
-    """The id of a token that is given as id or text."""
-    if not isinstance(token, str):
-        return model.ids([token])[0]
-    ids = model.tokenize(token, bos=False, special=True)
-    if len(ids) != 1:
-        raise ValueError(f"{token!r} is {len(ids)} tokens {pieces(model, ids)}, but one is wanted")
-    return ids[0]
 
 
 def head_of(graph):

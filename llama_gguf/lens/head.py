@@ -63,3 +63,13 @@ def piece(model, token):
 
 def pieces(model, ids):
     return [piece(model, i) for i in ids]
+
+
+def one_token(model, token):
+    """The id of a token that is given as id or text."""
+    if not isinstance(token, str):
+        return model.ids([token])[0]
+    ids = model.tokenize(token, bos=False, special=True)
+    if len(ids) != 1:
+        raise ValueError(f"{token!r} is {len(ids)} tokens {pieces(model, ids)}, but one is wanted")
+    return ids[0]

@@ -8,6 +8,7 @@ from .. import pictures
 from .head import Head, best, divergence, entropy, log_softmax, piece, pieces, read
 
 SHOWN = 12  # columns of a table, the last ones
+FAR = 20.0  # bits: from there on one colour, or the embedding's distance would hide all others
 
 
 @dataclass(repr=False)
@@ -67,7 +68,7 @@ class LogitLens:
             pictures.table(table, ["likeliest", *columns[last]]),
             pictures.heat_map(self.probs[..., 0], rows, columns, title="probability of the likeliest", low=0, high=1),
             pictures.heat_map(self.entropy, rows, columns, title="entropy, bits"),
-            pictures.heat_map(self.kl, rows, columns, title="KL from the final distribution, bits"),
+            pictures.heat_map(self.kl, rows, columns, "KL from the final distribution, bits", low=0, high=FAR),
         )
 
 

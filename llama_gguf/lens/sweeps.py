@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import pictures
 from ..errors import ModelError
-from .head import log_softmax, pieces, read
+from .head import log_softmax, one_token, pieces, read
 
 
 @dataclass(repr=False)
@@ -51,7 +51,7 @@ def ablate(model, text_or_ids, name="attn_out", *, metric=None, with_=0.0):
     there. with_: what takes the place, a number, or "mean" of the value over all positions.
     """
     ids = read(model, text_or_ids)
-    metric = metric or log_probability_of(int(model.logits(ids)[-1].argmax()))
+    metric = metric or log_probability(model, int(model.logits(ids)[-1].argmax()))
 
     def change(value, _, position):
         value[position] = value.mean(0) if isinstance(with_, str) else with_
@@ -62,7 +62,7 @@ def ablate(model, text_or_ids, name="attn_out", *, metric=None, with_=0.0):
 def ablate_heads(model, text_or_ids, *, metric=None):
     """Sweep of attention heads: what each adds is put out at all positions."""
     ids = read(model, text_or_ids)
-    metric = metric or log_probability_of(int(model.logits(ids)[-1].argmax()))
+    metric = metric or log_probability(model, int(model.logits(ids)[-1].argmax()))
 
     def change(value, layer, head):
         value.reshape(len(ids), model.h.layer(layer).heads, -1)[:, head] = 0
@@ -81,7 +81,10 @@ def patch(model, text_or_ids, source, name="resid_pre", *, metric=None):
         raise ModelError(f"the texts have {len(ids)} and {len(other)} tokens: position by position they must match")
     theirs, cache = model.run_with_cache(other, f"blk.*.{name}")
     ours = model.logits(ids)
-    metric = metric or difference_of(int(theirs[-1].argmax()), int(ours[-1].argmax()))
+    ends = int(theirs[-1].argmax()), int(ours[-1].argmax())
+    if metric is None and ends[0] == ends[1]:
+        raise ModelError(f"both texts go on with {pieces(model, ends[:1])[0]}: give a metric, such as logit_difference")
+    metric = metric or logit_difference(model, *ends)
 
     def change(value, layer, position):
         value[position] = cache[f"blk.{layer}.{name}"][position]
@@ -114,11 +117,13 @@ def sweep(model, ids, name, metric, change, columns, goal=None, heads=False):
     return Sweep(name, None if heads else pieces(model, ids), effect, before, goal)
 
 
-def log_probability_of(token, row=-1):
-    """A metric."""
+def log_probability(model, token, row=-1):
+    """A metric: the log-probability of a token (an id, or a text of one) at a row."""
+    token = one_token(model, token)
     return lambda logits: float(log_softmax(logits[row])[token])
 
 
-def difference_of(token, other, row=-1):
-    """A metric: how much larger one logit is than another."""
+def logit_difference(model, token, other, row=-1):
+    """A metric: how much larger the logit of one token is than that of another."""
+    token, other = one_token(model, token), one_token(model, other)
     return lambda logits: float(logits[row, token]) - float(logits[row, other])

@@ -80,7 +80,7 @@ class Names:
 
         KeyError names what is near. A pattern of TransformerLens's names may be one too: "blocks.*.hook_resid_post".
         """
-        name = full_name(wanted, self.h.layers) if isinstance(wanted, tuple) else wanted
+        name = full_name(wanted, self.h.layers) if is_short(wanted) else wanted
         if value := self.one(name):
             return [value]
         known = [*self.keys, *self.hooks()] if "hook" in name else self.keys
@@ -94,7 +94,7 @@ class Names:
 
     def select(self, wanted):
         """Values without doubles. `wanted`: a name, a function that is true of names, or a list of either."""
-        several = [wanted] if isinstance(wanted, str | tuple) or callable(wanted) else wanted
+        several = [wanted] if isinstance(wanted, str) or callable(wanted) or is_short(wanted) else wanted
         return list({value.name: value for one in several for value in self.some(one)}.values())
 
     def some(self, wanted):
@@ -110,12 +110,12 @@ class Names:
             return None
         scope, layer = f"blk.{found[1]}.", self.h.layer(int(found[1]))
         names = [scope + n for n in BLOCK[found[2]] if scope + n in self.keys]
-        if not names or (found[2] == "mlp.hook_pre_linear" and not any("ffn_gate" in n for n in self.gates(scope))):
+        if not names or (found[2] == "mlp.hook_pre_linear" and not self.is_gated(scope)):
             return None
         return Value(names[0], self.keys[names[0]], getattr(layer, HEADS[found[2]]) if found[2] in HEADS else 0)
 
-    def gates(self, scope):
-        return [n for n in (f"{scope}ffn_gate", f"{scope}ffn_gate_exps") if n in self.keys]
+    def is_gated(self, scope):
+        return f"{scope}ffn_gate" in self.keys or f"{scope}ffn_gate_exps" in self.keys
 
     def hooks(self):
         """Every TransformerLens name that this model has."""
@@ -132,6 +132,11 @@ class Names:
         near = difflib.get_close_matches(name, known, 4, 0.6)
         hint = f"near it: {', '.join(near)}" if near else f"layers have {', '.join(self.in_layers())}"
         return f"no value of this model is called {name!r}; {hint}"
+
+
+def is_short(wanted):
+    """Is this ("resid_post", 5), and not several names?"""
+    return isinstance(wanted, tuple) and len(wanted) > 1 and (wanted[1] is None or isinstance(wanted[1], int))
 
 
 def full_name(parts, layers):

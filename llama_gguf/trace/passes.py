@@ -4,6 +4,8 @@ import numpy as np
 
 from ..errors import ModelError
 
+UNASKED = 1 << 24  # bytes that are taken without asking how many are free
+
 
 class Pass:
     """The tokens `ids` after those that stand in a session (a TraceSession). Names are those of `session.names`.
@@ -74,6 +76,7 @@ class Pass:
         self.session.cache.paste_states(0, states)
         self._taken = {task: array for task, array in taken.items() if task < self._done - 1}
         self._open, self._edits = set(), {task for task in self._edits if task < self._done - 1}
+        self._slots = None
 
     # running
 
@@ -137,7 +140,8 @@ class Pass:
 
     def _make_room_for_logits(self):
         if self._out is None:
-            self.session.need_memory(4 * len(self.ids) * self.session.width, "for logits")
+            if (n_bytes := 4 * len(self.ids) * self.session.width) > UNASKED:
+                self.session.need_memory(n_bytes, "for logits")
             self._out = np.empty((len(self.ids), self.session.width), np.float32)
 
     def _settle(self):
@@ -146,7 +150,7 @@ class Pass:
         if last in self._open:
             self._open.discard(last)
             array, made = self._taken[last], self._engine(last)
-            if not np.array_equal(array, made, equal_nan=True):
+            if not np.array_equal(array.view(np.int32), made.view(np.int32)):  # bits: NaN is as good as a number
                 self._edits.add(last)
                 made[...] = array
             array.flags.writeable = False

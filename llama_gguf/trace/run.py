@@ -39,9 +39,9 @@ class Trace(Pass):
 
     def extend(self, ids):
         """The pass over further tokens, after this one and those it was extended by before, which are over then."""
-        self.session.at.finish()
         if not 0 < len(ids) <= self.session.batch:
             raise ModelError(f"a step takes 1 to {self.session.batch} tokens here, not {len(ids)}")
+        self.session.at.finish()
         return Step(self.model, self.session, ids, self.kept)
 
     def generate(self, max_tokens=None, *, ends=True, **sampling):

@@ -6,6 +6,7 @@ from ..session import Session
 from .names import Names
 
 GIGA = 1e9
+ADVICE = "watch fewer values (names=...) or a shorter text"
 LEAST = 32  # tokens that a later step may hold, however short the text was
 
 
@@ -21,7 +22,10 @@ class TraceSession(Session):
         self.names = Names(self.graph)
         watched = self.names.keys if self.wanted is None else [v.name for v in self.names.select(self.wanted)]
         keys = {self.names.keys[name] for name in watched}
-        planned = super().build(watched=keys, keys=self.keys)
+        try:
+            planned = super().build(watched=keys, keys=self.keys)
+        except MemoryError as error:  # of a size that no machine would promise
+            raise OutOfMemory(f"{self.batch} tokens cannot be watched at once; {ADVICE}") from error
         makers = {t.dst[1]: i for i, t in enumerate(planned.tasks) if t.dst}
         self.tasks = {name: makers[key] for name, key in self.names.keys.items() if key in keys and key in makers}
         self.tasks["logits"] = len(planned.tasks) - 1
@@ -59,7 +63,6 @@ class TraceSession(Session):
         free = memory.available()
         if n_bytes > free:
             raise OutOfMemory(
-                f"this trace needs {n_bytes / GIGA:.1f} GB {what}, and {free / GIGA:.1f} GB are free; "
-                "watch fewer values (names=...) or a shorter text",
+                f"this trace needs {n_bytes / GIGA:.1f} GB {what}, and {free / GIGA:.1f} GB are free; {ADVICE}",
                 path=str(self.model.path),
             )

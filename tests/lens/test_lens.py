@@ -225,6 +225,8 @@ def test_ablation_equals_a_pass_without(model):
     want = metric(Reference(model, {"blk.1.attn_z": lambda z: np.where(columns, np.float32(0), z)}).logits(IDS))
     assert heads.effect[1, 2] == pytest.approx(want, abs=1e-4) and heads.tokens is None
     assert lens.ablate(model, IDS).before < 0
+    with pytest.raises(ModelError, match="give a metric"):
+        lens.patch(model, IDS, IDS)
     with pytest.raises(ModelError, match="must match"):
         lens.patch(model, IDS, IDS[:3])
 
@@ -249,3 +251,11 @@ def test_encoders_have_no_predictions_but_attention():
             lens.logit_lens(model, ids)
         with pytest.raises(ModelError, match="use embed"):
             lens.attribution(model, ids)
+
+
+def test_metrics_take_ids_and_texts_of_tokens(model):
+    logits = model.logits(IDS)
+    p = softmax(logits)
+    assert lens.log_probability(model, 40)(logits) == pytest.approx(np.log(p[-1, 40]), rel=1e-6)
+    text = model.detokenize([40])
+    assert lens.logit_difference(model, text, 41, row=2)(logits) == pytest.approx(logits[2, 40] - logits[2, 41])

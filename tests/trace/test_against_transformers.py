@@ -10,7 +10,7 @@ from ..models.goldens import exact, nmse
 from .edits import ADDED, DECODED, NAMES, PROMPT, ROW, direction, ids
 
 REFERENCES = Path(__file__).parent.parent / "data" / "activations.npz"
-LIMIT = 1e-9
+LIMIT = 1e-11
 
 
 @cache

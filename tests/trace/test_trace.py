@@ -232,6 +232,22 @@ def test_memory_is_stated_and_refused_before_it_is_taken(model, monkeypatch):
         model.trace(IDS * 20, "blk.*.resid_post")
 
 
+def test_attention_of_more_tokens_than_any_memory_holds_is_refused(model):
+    with pytest.raises(OutOfMemory, match="watch fewer values"):
+        model.trace(IDS * 20_000)
+
+
+def test_values_are_selected_by_names_patterns_functions_and_several_of_them(model):
+    def kept(names):
+        return [value.name for value in model.trace(IDS, names).kept]
+
+    both = ["blk.0.resid_post", "blk.1.resid_post"]
+    assert kept("blk.*.resid_post") == kept(tuple(both)) == kept(both) == kept(["*.resid_post", both[0]]) == both
+    assert kept(("resid_post", -1)) == kept([("resid_post", 1)]) == both[1:]
+    assert kept(lambda name: name.endswith("1.resid_post")) == kept("blocks.1.hook_resid_post") == both[1:]
+    assert kept([]) == kept(()) == kept(None) == []
+
+
 def test_the_plan_of_a_trace_prints(model):
     with model.trace(IDS) as t:
         assert "blk.1.attn_pattern" in repr(t.graph) and "llama.py:" in str(t.graph)
