@@ -30,7 +30,7 @@ class QuantizePanel(Panel):
         self._build_fields(str(source or self.model.path), target, text)
         self.types = {name: parts.button(name, f"type-{name}", "") for name in FILE_TYPES}
         for name, button in self.types.items():
-            button.layout.width = "170px"
+            button.layout.width = "186px"
             self.on(button, lambda name=name: self.choose(name))
         self.banner, self.plan_view, self.view = map(parts.html, ("banner", "plan", "comparison"))
         self.go = parts.button("Quantize", "quantize", "Write the file", "primary")
@@ -42,7 +42,7 @@ class QuantizePanel(Panel):
         self.on(self.compare, self.measure)
         self.on(self.use, self.load)
         for field in (self.source, self.again):
-            self.on(field, self.check)
+            self.on(field, self.look)
         self.check()
         return [
             self.source, parts.row(self.importance, self.use), self.again, self.banner,
@@ -68,16 +68,19 @@ class QuantizePanel(Panel):
 
     # before
 
+    def look(self):
+        """`check` on a thread: a name may have to be fetched first."""
+        self.run(lambda job: self.check(), "looking at the file …", latest=True)
+
     def check(self):
         """Look at the source: what may become of it, and what stands against that."""
+        self.plans, self.result, self.banner.value, self.plan_view.value = {}, None, "", ""
         path = resolve(self.source.value.strip())
         with GGUFFile(path) as file:
-            self.plans = {
-                name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES
-            }
-            self.path, self.size = Path(path), file.size
+            plans = {name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES}
             self.issues = compatibility_issues(file, imatrix=self.imatrix, weights=False)
-        for name, plan in self.plans.items():
+            self.path, self.size, self.plans = Path(path), file.size, plans
+        for name, plan in plans.items():
             self._dress(self.types[name], name, plan)
         self.banner.value = banner.of(self.issues, self.plans, self.imatrix)
         self.choose(self.chosen, told=False)
@@ -176,5 +179,6 @@ class QuantizePanel(Panel):
 
     def _busy(self, busy):
         super()._busy(busy)
-        for name, plan in self.plans.items():
-            self.types[name].disabled = busy or bool(plan.problems)
+        self.go.disabled = busy or not self.plans
+        for name, button in self.types.items():
+            button.disabled = busy or name not in self.plans or bool(self.plans[name].problems)

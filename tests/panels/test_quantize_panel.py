@@ -98,13 +98,21 @@ def test_a_quantized_source_is_refused_until_one_insists(tmp_path):
         assert panel.types["Q4_0"].disabled
         assert "already" in panel.types["Q4_0"].tooltip
         panel.again.value = True
+        finish(panel)
         assert not panel.types["Q4_0"].disabled
 
 
 def test_a_source_that_is_not_there_is_said(panel):
+    good = panel.source.value
     panel.source.value = "/no/such/file.gguf"
-    assert "no/such" in panel.message
-    assert panel.state == "idle"
+    assert "no/such" in finish(panel)
+    assert panel.state == "error"
+    assert panel.go.disabled
+    assert panel.types["Q8_0"].disabled
+    panel.source.value = good
+    finish(panel)
+    assert not panel.go.disabled
+    assert not panel.types["Q8_0"].disabled
 
 
 def test_a_matrix_that_is_none_is_said(panel, tmp_path):
