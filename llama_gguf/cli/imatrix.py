@@ -2,9 +2,9 @@
 
 import click
 
-from llama_gguf.cli import _model
+from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, json_option, note, table
-from llama_gguf.cli._sizes import progress_bar
+from llama_gguf.cli._quantizing import progress_bar
 
 
 @click.command()
@@ -19,7 +19,7 @@ from llama_gguf.cli._sizes import progress_bar
 @click.option("--no-ppl", is_flag=True, help="No running perplexity: quicker.")
 @click.option("--stats", is_flag=True, help="Statistics of the result, or of --in-file, as a table.")
 @click.option("--picture", type=click.Path(dir_okay=False), help="Save them as a page with heat maps.")
-@click.option("--force", is_flag=True, help="Replace -o, and --picture, if they exist.")
+@_files.force
 @_model.threads
 @json_option
 def imatrix(model, text, output, inputs, resume, chunk_size, chunks, no_ppl, stats, picture, force, threads, as_json):

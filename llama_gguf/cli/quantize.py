@@ -4,7 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
-from llama_gguf.cli._sizes import Override, TensorTypes, progress_bar
+from llama_gguf.cli._quantizing import Override, TensorTypes, progress_bar, warn
 
 option = click.option
 
@@ -23,8 +23,7 @@ imatrix_options = _model.options(
     option("--exclude-weights", "exclude", multiple=True, metavar="NAME", help="Not for these."),
 )
 target_options = _model.options(
-    option("--target-size", type=_files.Size(), metavar="SIZE",
-           help="Choose types for a file of 80MB, 1.5GiB ... at most."),
+    option("--target-size", type=_files.Size(), metavar="SIZE", help="Choose types for a file so large at most: 80MB."),
     option("--target-bpw", type=click.FloatRange(0, min_open=True), metavar="BITS", help="Or of so many bits each."),
     option("--sensitivity", "kl_text", type=click.Path(exists=True, dir_okay=False), metavar="TEXT",
            help="Measure for each matrix how much KL divergence noise in it causes, on a text; slower, better."),
@@ -36,7 +35,7 @@ file_options = _model.options(
     option("--override-kv", "overrides", type=Override(), multiple=True, metavar="KEY=TYPE:VALUE",
          help="Set metadata; TYPE is int, float, bool or str."),
     option("--dry-run", is_flag=True, help="Types, sizes and predicted errors; write nothing."),
-    option("--force", is_flag=True, help="Replace OUT, and --export-types, if they exist."),
+    _files.force,
 )
 
 
@@ -156,15 +155,6 @@ def write(path, out, recipe, matrix, as_json, **options):
     else:
         note(f"{human_size(result.bytes_before)} -> {human_size(result.bytes_after)}, {bits:.2f} bits per weight")
         click.echo("\n".join(map(str, result.paths)))
-
-
-def warn(path, recipe, matrix):
-    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
-    from llama_gguf.checks import compatibility_issues
-
-    for issue in compatibility_issues(path, recipe, matrix, weights=False):
-        if issue.severity == "warning":
-            note(f"Warning: {issue.summary} [{issue.id}]")
 
 
 def show_plan(path, recipe, matrix, requantize, as_json):

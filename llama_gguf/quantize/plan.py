@@ -58,7 +58,7 @@ class Plan:
             elif TYPES[t.source].is_quantized and not requantize:
                 yield (f"tensor {t.name} is {t.source} already, and quantizing it again to {t.target} loses more than"
                        " starting from the original would; --allow-requantize (requantize=True) does it all the same")
-            if t.needs_importance and self.importance(t) is None:
+            if self.importance(t) is None and t.needs_importance:
                 yield self._missing(t)
 
     def _missing(self, t):
@@ -93,6 +93,18 @@ class Plan:
     def bits_per_weight(self):
         n = sum(t.n_elements for t in self.file.tensors.values())
         return 8 * self.n_bytes / n if n else 0.0
+
+    def __repr__(self):
+        about = f"{len(self.changing)} of {len(self.tensors)} tensors change, {self.n_bytes:,} bytes"
+        return f"<Plan for {self.recipe.type}: {about}, {self.bits_per_weight:.2f} bits per weight>"
+
+    def _repr_html_(self):
+        from llama_gguf.pictures import table
+
+        rows = [(t.name, t.source, t.target, t.bytes_after, "" if t.error is None else t.error, t.reason)
+                for t in self.tensors]
+        title = "; ".join([repr(self).strip("<>"), *self.problems[:3]])
+        return str(table(rows, ("tensor", "from", "to", "bytes", "error", "why"), title))
 
     def measure(self, progress=None):
         """The same plan with the error of each tensor that changes, measured on a sample of its rows."""

@@ -1,6 +1,7 @@
 """Importance matrices: what is collected is what NumPy makes of the reference's values; files of both formats."""
 
 import struct
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -69,6 +70,23 @@ def test_sums_are_those_of_the_reference(arch, tmp_path):
     for name, (squares, counts) in wanted.items():
         assert imatrix[name].counts.tolist() == counts.tolist()
         np.testing.assert_allclose(imatrix[name].squares.reshape(-1), squares.reshape(-1), rtol=1e-4, atol=1e-6)
+
+
+GOLDEN = Path(__file__).parents[1] / "data" / "imatrix_llama_cpp.npz"
+
+
+@pytest.mark.parametrize("arch", ["llama", "qwen3moe", "deepseek2"])
+def test_sums_are_those_of_llama_cpp(arch, tmp_path):
+    """Of every product that its evaluation callback shows (benchmarks/peer_imatrix.py), the tied output's too."""
+    golden = np.load(GOLDEN)
+    keys = [k.split("|") for k in golden.files if k.startswith(f"{arch}|")]
+    with Model(tiny(tmp_path / "tiny.gguf", arch, tied=arch == "llama"), exact=True) as model:
+        imatrix = collect(model, golden["ids"].tolist(), chunk=32)
+    assert set(imatrix) == {name for _, name, _ in keys} and len(imatrix) > 10
+    for name, entry in imatrix.items():
+        assert entry.counts.tolist() == golden[f"{arch}|{name}|counts"].tolist()
+        wanted = golden[f"{arch}|{name}|squares"].reshape(-1)
+        np.testing.assert_allclose(entry.squares.reshape(-1), wanted, rtol=1e-3, atol=1e-3 * wanted.max())
 
 
 @pytest.mark.parametrize("tied", [True, False])

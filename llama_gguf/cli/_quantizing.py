@@ -1,9 +1,11 @@
-"""What quantizing and its neighbours share on the command line: KEY=TYPE:VALUE, progress."""
+"""What quantize and its neighbours share: KEY=TYPE:VALUE, REGEX=TYPE, a bar that shows what is worked on, warnings."""
 
 import sys
 from contextlib import contextmanager
 
 import click
+
+from llama_gguf.cli._output import note
 
 
 class Override(click.ParamType):
@@ -52,3 +54,12 @@ def move(bar, done, total, text):
     bar.total = total
     bar.set_postfix_str(text, refresh=False)
     bar.update(done - bar.n)
+
+
+def warn(path, recipe=None, matrix=None):
+    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
+    from llama_gguf.checks import compatibility_issues
+
+    for issue in compatibility_issues(path, recipe, matrix, weights=False):
+        if issue.severity == "warning":
+            note(f"Warning: {issue.summary} [{issue.id}]")
