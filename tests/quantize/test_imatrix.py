@@ -9,10 +9,14 @@ import pytest
 from llama_gguf import Model
 from llama_gguf.errors import Cancelled, FormatError, ModelError
 from llama_gguf.quantize import Imatrix
-from llama_gguf.quantize.collect import collect, whole_name
+from llama_gguf.quantize.collect import collect
 from llama_gguf.quantize.imatrix import Entry
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
+
+from ..models.goldens import exact
+from ..trace.edits import ids
+from ..trace.test_against_transformers import reference
 
 IDS = [int(i) for i in np.random.default_rng(3).integers(0, 260, 70)]
 
@@ -35,7 +39,7 @@ def expected(model, chunks):
             if r.kind not in ("matmul", "heads_matmul", "experts", "experts_sum"):
                 continue
             tensor = r.attrs["weight"].tensor
-            name, x = whole_name(tensor.name), r.inputs[0].value.astype(np.float64)
+            name, x = tensor.name.split("[")[0].split(":")[0], r.inputs[0].value.astype(np.float64)
             if (name, r.inputs[0].id) in seen:
                 continue
             seen.add((name, r.inputs[0].id))
@@ -69,6 +73,26 @@ def test_sums_are_those_of_the_reference(arch, tmp_path):
     for name, (squares, counts) in wanted.items():
         assert imatrix[name].counts.tolist() == counts.tolist()
         np.testing.assert_allclose(imatrix[name].squares.reshape(-1), squares.reshape(-1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "mixtral"])
+def test_sums_are_those_of_transformers(name):
+    """Its hidden states, normed here, are what queries, keys and values read; the last ones it has normed itself."""
+    with exact(name) as model:
+        tokens = ids(model.n_vocab)
+        model.tokenizer.add_bos = False  # else it would take the place of their first token
+        imatrix = collect(model, tokens, chunk=len(tokens))
+        hidden, epsilon = reference(name)["hidden"].astype(np.float64), model.h.eps
+        norms = [model.tensors[f"blk.{i}.attn_norm.weight"].numpy() for i in range(model.h.layers)]
+        head = "output.weight" if "output.weight" in model.tensors else "token_embd.weight"
+    np.testing.assert_allclose(imatrix[head].squares[0], np.square(hidden[-1]).sum(0), rtol=1e-4)
+    for i, norm in enumerate(norms):
+        x = norm * hidden[i] / np.sqrt(np.square(hidden[i]).mean(1, keepdims=True) + epsilon)
+        for part in "qkv":
+            entry = imatrix[f"blk.{i}.attn_{part}.weight"]
+            np.testing.assert_allclose(entry.squares[0], np.square(x).sum(0), rtol=1e-4)
+            np.testing.assert_allclose(entry.sums[0], x.sum(0), atol=1e-3)
+            assert entry.counts == len(tokens)
 
 
 @pytest.mark.parametrize("tied", [True, False])
