@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ModelError
 from ..pictures import coloured_tokens, markup, table, together
 from .rows import exp, log_probs
-from .windows import rows_of, session_for
+from .windows import rows_of, session_for, text_ids
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Scores:
 def score(model, text_or_ids, top=5):
     """Scores of a text, or of token ids. top: likeliest tokens to keep for each place."""
     model._need_decoder()
-    ids = model.ids(text_or_ids)
+    ids = text_ids(model, text_or_ids)
     if not ids:
         raise ModelError("there are no tokens to score; give at least one (or a text)")
     n = len(ids)

@@ -125,6 +125,7 @@ class QuantizePanel(Panel):
             self.run(work, f"reading {path.name} …")
 
     def _collect(self, job, path):
+        from llama_gguf.evaluate.windows import text_ids
         from llama_gguf.quantize.collect import CHUNK, collect
 
         def progress(done, total, perplexity, _):
@@ -132,7 +133,7 @@ class QuantizePanel(Panel):
             self.advance(job, done / total, f"collecting importance: chunk {done} of {total}{told}")
 
         with Model(self.path) as model:
-            ids = model.tokenize(path.read_text(encoding="utf-8", errors="replace"))
+            ids = text_ids(model, path.read_text(encoding="utf-8", errors="replace"))
             chunk = min(CHUNK, max(2, len(ids)), model.n_ctx)
             return collect(model, ids, chunk=chunk, progress=progress, cancel=lambda: job.cancelled, dataset=path.name)
 

@@ -8,6 +8,7 @@ import pytest
 
 from llama_gguf import Model
 from llama_gguf.errors import Cancelled, FormatError, ModelError
+from llama_gguf.gguf import GGUFFile, GGUFWriter
 from llama_gguf.quantize import Imatrix
 from llama_gguf.quantize.collect import collect
 from llama_gguf.quantize.imatrix import Entry
@@ -138,12 +139,41 @@ def test_going_on_gives_what_one_run_gives(tmp_path):
         assert again.n_chunks == whole.n_chunks == 4 and again.datasets == ["a.txt"]
         for name in whole:
             np.testing.assert_allclose(again[name].squares, whole[name].squares, rtol=1e-5)
+        assert again.n_chunks == 4 and part.n_chunks == 2  # what was gone on from stays
+        before = {name: entry.squares.copy() for name, entry in part.items()}
+        collect(model, IDS, chunk=16, start=part, dataset="b.txt")
+        assert part.datasets == ["a.txt"] and part.n_chunks == 2
+        for name, squares in before.items():
+            np.testing.assert_array_equal(part[name].squares, squares)
         with pytest.raises(ModelError, match="chunks of 16 tokens, not 32"):
             collect(model, IDS, chunk=32, start=part)
         with pytest.raises(ModelError, match="less than one chunk"):
             collect(model, IDS, chunk=128)
         with pytest.raises(Cancelled):
             collect(model, IDS, chunk=16, cancel=lambda: True)
+
+
+@pytest.mark.parametrize("broken", ["ffn_up", "ffn_up_exps"])
+def test_what_is_not_finite_is_not_collected(broken, tmp_path):
+    source = tiny(tmp_path / "tiny.gguf", "qwen3moe" if broken.endswith("exps") else "llama")
+    with GGUFFile(source) as file:
+        def values(t):
+            return np.full(t.shape, np.nan, np.float32) if t.name == f"blk.1.{broken}.weight" else t.numpy()
+
+        tensors = [(t.name, "F32", t.shape, values(t)) for t in file.tensors.values()]
+        GGUFWriter(tmp_path / "broken.gguf", file.metadata.typed(), tensors).write()
+    with Model(tmp_path / "broken.gguf") as model, pytest.raises(ModelError, match=r"blk\.1\.ffn_down.* not finite"):
+        collect(model, IDS, chunk=32)
+
+
+def test_names_of_special_tokens_are_text_like_any_other(tmp_path):
+    with Model(tiny(tmp_path / "tiny.gguf"), exact=True) as model:
+        text = model.tokenizer.text(model.tokenizer.bos) * 8
+        ids = model.tokenize(text, special=False)
+        assert ids != model.tokenize(text)
+        found, wanted = (collect(model, x, chunk=16) for x in (text, ids))
+        assert found.n_chunks == wanted.n_chunks > 0 and model.score(text).ids == ids
+        assert model.quant_damage(model, text).ids == ids
 
 
 @pytest.fixture
