@@ -107,7 +107,7 @@ def stream(model, path, chunks=None):
     base = BaseFile(path)
     if base.n_vocab != model.n_vocab:
         raise ModelError(f"{path} has {base.n_vocab} tokens and {model.path} {model.n_vocab}: not the same vocabulary")
-    count = min(base.count, chunks or base.count)
+    count = base.count if chunks is None else min(base.count, chunks)
     windows = Windows(model, base.tokens[: count * base.n_ctx].tolist(), base.n_ctx, count)
     windows.bos = begin_token(model)
     session = session_for(model, base.n_ctx)

@@ -13,7 +13,7 @@ from ..lens.head import Head
 from ..pictures import coloured_tokens, heat_map, lines, markup, table, together
 from ..trace import Trace
 from .divergence import check_same_words
-from .rows import kl_of_logits
+from .rows import finite, kl_of_logits
 from .scores import pieces
 from .windows import ROWS_BYTES, text_ids
 
@@ -86,15 +86,15 @@ class QuantDamage:
         return found
 
     def to_dict(self):
-        """Everything in plain Python, ready for JSON."""
+        """Everything in plain Python, ready for JSON; None where there is no number."""
         first = self.first_divergence()
-        return {
+        return finite({
             "base": self.base, "model": self.model, "ids": list(map(int, self.ids)), "tokens": self.pieces,
             "layers": self.rows(), "kl": self.kl,
             "first_divergence": None if first is None else {"name": first[0], "relative": first[1]},
             "flipped": [{"place": i, "base": a, "model": b} for i, a, b in self.flipped],
             "kl_per_token": self.kls[-1].tolist(), "nbytes": self.nbytes,
-        }
+        })
 
     def __repr__(self):
         n = len(self.ids)

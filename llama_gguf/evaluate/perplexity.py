@@ -7,7 +7,7 @@ import numpy as np
 
 from ..pictures import lines, markup, table, together
 from ..pictures.frame import number
-from .rows import exp, mean_and_error, surprise
+from .rows import exp, finite, mean_and_error, surprise
 from .windows import Windows, rows_of, session_for
 
 
@@ -31,10 +31,11 @@ class Perplexity(float):
         return len(self.surprises)
 
     def to_dict(self):
-        return {
+        """Ready for JSON; None where there is no number."""
+        return finite({
             "perplexity": float(self), "error": self.error, "nll": self.nll, "tokens": self.tokens,
             "n_ctx": self.n_ctx, "chunks": self.chunks, "seconds": self.seconds, "running": self.running,
-        }
+        })
 
     def __str__(self):
         return f"{float(self):.4f} ± {self.error:.4f}"

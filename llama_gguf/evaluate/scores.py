@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import coloured_tokens, markup, table, together
-from .rows import exp, log_probs
+from .rows import exp, finite, log_probs
 from .windows import rows_of, session_for, text_ids
 
 
@@ -37,13 +37,13 @@ class Scores:
         rows = zip(self.ids, self.pieces, self.log_probs, self.ranks, self.entropies, self.top, strict=True)
         tokens = [
             {
-                "id": id, "text": piece, "log_prob": None if np.isnan(p) else float(p),
-                "rank": None if rank < 0 else int(rank), "entropy": None if np.isnan(h) else float(h),
+                "id": id, "text": piece, "log_prob": float(p),
+                "rank": None if rank < 0 else int(rank), "entropy": float(h),
                 "top": [{"id": i, "log_prob": x} for i, x in top],
             }
             for id, piece, p, rank, h, top in rows
         ]
-        return {"tokens": tokens, "log_prob": self.total, "perplexity": self.perplexity}
+        return finite({"tokens": tokens, "log_prob": self.total, "perplexity": self.perplexity})
 
     def __len__(self):
         return len(self.ids)

@@ -4,12 +4,14 @@
 
 The damage of a choice is the noise that it adds to a product, relative to the product (error of the weights under
 importance, measured on a sample), times how much the model minds: 1, or the KL divergence that noise in this matrix
-alone was measured to cause. Under a budget, the best choices lie on the lower convex hull of each matrix's (bytes,
-damage); its steps are taken by falling gain for a byte (Everett 1963; Shoham and Gersho 1988).
+alone was measured to cause, for a matrix that was not measured the median of those that were. Under a budget, the best
+choices lie on the lower convex hull of each matrix's (bytes, damage); its steps are taken by falling gain for a byte
+(Everett 1963; Shoham and Gersho 1988).
 """
 
 import itertools
 import re
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 
@@ -90,12 +92,13 @@ def recipe_for_size(
 def options_of(plan, types, sensitivity, progress=None, cancel=None):
     """({name: [Option, ...]} of each matrix, bytes of all other tensors)."""
     options, kept, file = {}, 0, plan.file
+    unmeasured = typical(plan, sensitivity)
     for i, t in enumerate(plan.tensors):
         tensor = file.tensors[t.name]
         if cancel and cancel():
             raise Cancelled("choosing types was cancelled")
         if t.changes or t.source == "F16":  # the plan is one for F16: what it leaves alone is no matrix of a product
-            options[t.name] = list(options_for(plan, t, tensor, types, sensitivity.get(t.name)))
+            options[t.name] = list(options_for(plan, t, tensor, types, sensitivity.get(t.name), unmeasured))
         else:
             kept += padded(t.bytes_before, file.alignment)
         if progress:
@@ -103,11 +106,25 @@ def options_of(plan, types, sensitivity, progress=None, cancel=None):
     return options, kept
 
 
-def options_for(plan, t, tensor, types, sensitivity):
+def typical(plan, sensitivity):
+    """How much the model minds a matrix that was not measured: as the median of those that were; 1 where none was."""
+    scales = [scale_of(plan, t, sensitivity[t.name]) for t in plan.tensors if t.name in sensitivity]
+    scales = [scale for scale in scales if scale is not None]
+    return statistics.median(scales) if scales else 1.0
+
+
+def scale_of(plan, t, sensitivity):
+    """KL divergence for each noise of REFERENCE in a tensor; None where that type does not fit."""
+    tensor = plan.file.tensors[t.name]
+    if tensor.shape[-1] % TYPES[REFERENCE].block:
+        return None
+    return sensitivity / max(noise(tensor, REFERENCE, plan.importance(t)), 1e-12)
+
+
+def options_for(plan, t, tensor, types, sensitivity, unmeasured=1.0):
     importance = plan.importance(t)
-    scale = 1.0
-    if sensitivity is not None and not tensor.shape[-1] % TYPES[REFERENCE].block:
-        scale = sensitivity / max(noise(tensor, REFERENCE, importance), 1e-12)
+    scale = None if sensitivity is None else scale_of(plan, t, sensitivity)
+    scale = unmeasured if scale is None else scale
     rows = tensor.n_elements // tensor.shape[-1]
     types = types or (NARROW if tensor.shape[-1] % LADDER_BLOCK else LADDER)
     for name in dict.fromkeys([*types, t.source]):
@@ -159,7 +176,8 @@ def gain(a, b):
 def measured_sensitivity(model, text, tokens=128, progress=None, cancel=None, weights=None):
     """{tensor: KL divergence, nats a token, that REFERENCE in it alone causes} on the beginning of a text.
 
-    One pass over `tokens` tokens for each matrix of the Model. weights: an Imatrix.
+    One pass over `tokens` tokens for each matrix of the Model. weights: an Imatrix. Experts are left out: on a short
+    text few of them meet tokens; recipe_for_size takes them to matter as the median of what was measured does.
     """
     from llama_gguf.evaluate.sensitivity import Damage, candidates
 

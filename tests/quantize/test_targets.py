@@ -74,9 +74,24 @@ def test_the_hull_leaves_out_what_is_never_best():
 
 def test_a_sensitive_matrix_gets_more_bits(source):
     name, pattern = "blk.0.ffn_up.weight", r"^blk\.0\.ffn_up\.weight$"
-    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity=how) for how in ({}, {name: 1e3})]
+    even = dict.fromkeys(recipe_for_size(source, 1_000_000, types=FEW).options, 1e-3)
+    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity=how) for how in ({}, even | {name: 1e3})]
     plain, keen = (dict(target.recipe.tensor_types)[pattern] for target in found)
     assert plain in ("Q4_0", "Q5_0") and keen in ("Q8_0", "F32")
+
+
+def test_what_was_not_measured_is_minded_as_the_median_of_the_others(source):
+    """Nats beside relative noise would make every such matrix matter most."""
+    def damages(**how):
+        options = recipe_for_size(source, 1_000_000, types=FEW, **how).options
+        return {name: np.array([o.damage for o in some if o.type in FEW]) for name, some in options.items()}
+
+    alone = damages()
+    names = ["blk.0.ffn_up.weight", "blk.0.ffn_down.weight", "blk.1.ffn_up.weight"]
+    sensitivity = {name: 1e-3 * k * alone[name][0] for name, k in zip(names, (1, 2, 50), strict=True)}
+    found = damages(sensitivity=sensitivity)
+    np.testing.assert_allclose(found["blk.0.ffn_up.weight"], 1e-3 * alone["blk.0.ffn_up.weight"])
+    np.testing.assert_allclose(found["blk.0.attn_q.weight"], 2e-3 * alone["blk.0.attn_q.weight"])
 
 
 def test_too_small_a_size_names_the_least(source):
