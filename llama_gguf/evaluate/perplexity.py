@@ -58,13 +58,16 @@ class Perplexity(float):
 def stream(model, text_or_ids, n_ctx=None, chunks=None):
     """The Perplexity after each window; the last one is the answer. Stop reading to stop the work."""
     windows = Windows(model, text_or_ids, n_ctx, chunks)
-    session, found, running, begin = session_for(model, windows.n_ctx), [], [], time.perf_counter()
+    session, running, begin = session_for(model, windows.n_ctx), [], time.perf_counter()
+    found, n = np.empty(len(windows) * windows.scored), 0
     for i in range(len(windows)):
         targets = iter(windows.targets(i))
         for rows in rows_of(session, windows[i], windows.first):
-            found += [surprise(row, next(targets)) for row in rows]
-        running.append(exp(np.mean(found)))
-        yield Perplexity(found, windows.n_ctx, i + 1, time.perf_counter() - begin, running)
+            for row in rows:
+                found[n] = surprise(row, next(targets))
+                n += 1
+        running.append(exp(found[:n].mean()))
+        yield Perplexity(found[:n], windows.n_ctx, i + 1, time.perf_counter() - begin, running)
 
 
 def last(results, total=None, progress=None):

@@ -53,9 +53,9 @@ class Scores:
 
     def _repr_html_(self):
         notes = [f"rank {r}" if r >= 0 else "nothing predicts it" for r in self.ranks]
-        bits = -self.log_probs / np.log(2)
+        title = "Surprise of each token, in nats"
         return together(
-            coloured_tokens(self.pieces, bits, self.ids, title="Surprise of each token, in bits", notes=notes),
+            coloured_tokens(self.pieces, -self.log_probs, self.ids, title=title, notes=notes),
             markup(f"{len(self)} tokens, log p {self.total:.2f}, perplexity {self.perplexity:.2f}"),
         )
 

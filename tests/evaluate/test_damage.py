@@ -80,7 +80,7 @@ def test_values_can_be_given(model):
     [
         ("nothing", {}, KeyError),
         ("blk.*.ffn_down.weight", dict(type="Q4_0"), ValueError),
-        (NAME, dict(type="Q9"), FormatError),
+        (NAME, dict(type="Q9"), ModelError),
         (NAME, dict(type="Q4_K"), FormatError),
         (NAME, dict(values=np.zeros((2, 2))), ValueError),
         (NAME, dict(values=np.full((64, 128), np.nan)), ModelError),

@@ -9,6 +9,7 @@ import pytest
 from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES
+from llama_gguf.quantize.recipes import NEEDED
 from llama_gguf.quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS, quantize_rows
 
 all_types = pytest.mark.parametrize("name", QUANTIZERS)
@@ -101,6 +102,10 @@ def test_ggml_has_judged_every_type():
     assert {*GGML_ERRORS, "Q2_0", "F16", "BF16"} == set(QUANTIZERS)
 
 
+def test_what_rows_need_whole_models_need_too():
+    assert set(NEEDED) - NEEDS_IMPORTANCE == {"IQ2_S", "IQ3_XXS"} and NEEDS_IMPORTANCE <= set(NEEDED)
+
+
 @all_types
 def test_zeros_stay_zeros(name):
     if name == "Q1_0":
@@ -175,7 +180,7 @@ def test_odd_widths_are_refused_with_what_fits(name):
 
 @pytest.mark.parametrize("name", ["Q8_1", "Q8_K", "I32", "Q4_4", ""])
 def test_types_that_nobody_writes_are_refused(name):
-    with pytest.raises(FormatError, match="Q4_0"):
+    with pytest.raises(ModelError, match="Q4_0"):
         quantize_rows(normal_rows(), name)
 
 
