@@ -40,7 +40,7 @@ def write(job, kept=False):
         "made_with": {"llama_gguf": __version__, "date": datetime.datetime.now(datetime.UTC).date().isoformat()},
         "source": job.origin,
         "importance": _importance(job),
-        "files": [_file(f) for f in job.files],
+        "files": [_file(f, job.issues[f["type"]]) for f in job.files],
     }
     if kept:
         card["original"] = f"{job.name}-{job.origin['converted_to']}.gguf"
@@ -57,7 +57,7 @@ def _importance(job):
     return known | (job.measured or {"file": str(job.imatrix.path).rpartition("/")[2]})
 
 
-def _file(made):
+def _file(made, issues):
     with GGUFFile(made["paths"][0]) as file:
         weights = sum(t.n_elements for t in file.tensors.values())
         bits = 8 * sum(t.n_bytes for t in file.tensors.values()) / weights
@@ -65,7 +65,7 @@ def _file(made):
     size = sum(part["size_bytes"] for part in parts)
     more = {"shards": parts} if len(parts) > 1 else {"sha256": parts[0]["sha256"]}
     told = {"file": parts[0]["file"], "type": made["type"], "size_bytes": size, "bits_per_weight": round(bits, 3)}
-    return told | more | {"tensor_types": made["types"], "check": made["check"]}
+    return told | more | {"tensor_types": made["types"], "check": made["check"], "issues": issues}
 
 
 def _facts(job):
@@ -84,6 +84,7 @@ def readme(card, facts):
     lines += [f"A model of the architecture `{facts['architecture']}`, made of `{source['name']}` with "
               f"llama-gguf {card['made_with']['llama_gguf']} on {card['made_with']['date']}.", ""]
     lines += [*_table(card["files"]), "", *_explained(card["files"]), "## How it was made", "", *_steps(card), ""]
+    lines += _issues(card["files"])
     first = card["files"][0]["file"]
     return "\n".join([*lines, "## To run it", "", "```sh", f"llama-gguf run {first}", "```", ""])
 
@@ -111,6 +112,14 @@ def _explained(files):
         f"{check['tokens']} tokens of prose, facts and code; same token: how often both think one likeliest.",
         "",
     ]
+
+
+def _issues(files):
+    """What checks warned of, each once."""
+    found = {i["summary"]: i["workaround"] for file in files for i in file["issues"] if i["severity"] != "note"}
+    if not found:
+        return []
+    return ["## Worth knowing", "", *(f"* {what}{f' ({how})' if how else ''}" for what, how in found.items()), ""]
 
 
 def _steps(card):

@@ -7,6 +7,7 @@ original: each step is a function of its own elsewhere, put together here. Every
 """
 
 import os
+import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from . import cards, catalogue, hub, remote
 from .errors import Cancelled, ModelError, NameNotFound
 from .gguf import GGUFFile
-from .gguf.atomic import check_output
+from .gguf.atomic import alive, check_output
 from .gguf.split import split
 from .quantize.filetypes import COPY, FILE_TYPES
 from .quantize.imatrix import CHUNK, Imatrix
@@ -62,6 +63,7 @@ class Making:
     origin: dict = field(default_factory=dict)
     imatrix: Imatrix | None = None
     measured: dict | None = None
+    issues: dict = field(default_factory=dict)
     files: list = field(default_factory=list)
 
     def tell(self, stage, done=0, total=1):
@@ -96,15 +98,25 @@ def make(
     job.imatrix = Imatrix.load(imatrix) if imatrix else None
     where, converted = _located(job)
     with ExitStack() as stack:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        rough = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".making-", dir=job.folder)))
+        rough = Path(stack.enter_context(_rough(job.folder)))
         original = _original(job, where, converted, rough, keep)
         if words is not None:
             job.imatrix = _measure(job, original, words, text, chunks)
+        _check_plans(job, original)
         for kind in types:
             _quantize(job, original, kind, rough, max_size)
         _compare(job, original, rough)
     return cards.write(job, keep and converted)
+
+
+def _rough(folder):
+    """A folder for what is not to stay, beside the files; those of runs that were killed go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".making-*-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdecimal() and not alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f".making-{os.getpid()}-", dir=folder)
 
 
 def _need_importance(types, imatrix, text):
@@ -204,6 +216,18 @@ def _measure(job, original, words, text, chunks):
     found.save(path, job.force)
     job.measured = cards.described(path) | {"text": cards.described(Path(text))}
     return Imatrix.load(path)
+
+
+def _check_plans(job, original):
+    """Refuse what cannot be quantized before the first file is; note what may go wrong with the others."""
+    from .checks import compatibility_issues
+    from .quantize.plan import plan_file
+
+    with GGUFFile(original) as file:
+        for kind in job.types:
+            plan_file(file, kind, job.imatrix).check()
+            found = compatibility_issues(file, kind, job.imatrix, weights=False)
+            job.issues[kind] = [issue.as_dict() for issue in found]
 
 
 def _quantize(job, original, kind, rough, max_size):

@@ -83,9 +83,11 @@ class Sampler:
         raw, p = np.array(logits, dtype=np.float32), self._picker
         if not (raw < np.inf).all() or not np.isfinite(raw).any():
             raise ModelError("the logits hold NaN or +inf, or leave no token possible")
-        row, ids = self.adjusted(raw, history, self.recent(history)), ranked(raw)
+        recent, row, ids = self.recent(history), raw, ranked(raw)
         found = [Step("logits", ids, softmax(raw[ids]))]
-        ids = ranked(row)
+        if self.logit_bias or self.processor or len(recent):
+            row = self.adjusted(raw, history, recent)
+            ids = ranked(row)
         found.append(Step("penalties", ids, softmax(row[ids])))
         ids = ids[: p.top_k] if p.top_k else ids
         found.append(Step("top_k", ids, softmax(row[ids])))

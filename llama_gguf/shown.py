@@ -1,10 +1,11 @@
 """How a model and an answer look in a notebook: static HTML."""
 
-from .gguf.reprs import code, folded, headed, metadata_html, size, tensors_html, types_table
+from .gguf.reprs import code, folded, headed, metadata_html, of_open_files, size, tensors_html, types_table
 from .pictures import markup, table, together
 from .pictures.frame import FONT, text
 
 
+@of_open_files
 def model_html(model):
     """What it is, how large, how it runs; metadata and tensors folded in."""
     tensors, get = model.tensors, model.metadata.get

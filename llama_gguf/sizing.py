@@ -47,7 +47,8 @@ def estimate(file, *, n_ctx=None, kv_type=None, batch=BATCH, n_seq=1, repack="au
         with suppress(OutOfMemory):
             n_ctx = fitting(file, graph, store, n_ctx, kv_type, asked=False)
     if graph.most and n_ctx > graph.most:
-        raise ModelError(f"n_ctx={n_ctx} is too many: this model has learned {graph.most} positions", path=str(file.path))
+        message = f"n_ctx={n_ctx} is too many: this model has learned {graph.most} positions"
+        raise ModelError(message, path=str(file.path))
     return of(file, graph, store, n_ctx=n_ctx, kv_type=kv_type, batch=batch, n_seq=n_seq)
 
 

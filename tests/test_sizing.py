@@ -35,18 +35,18 @@ with Model(path, **options) as m:
 """
 
 LARGE = {
-    "dense": ("llama", dict(layers=4, width=512, heads=8, kv_heads=8, ff=2048, tokens=4096), dict(n_ctx=4096)),
+    "dense": ("llama", dict(layers=4, width=512, heads=8, kv_heads=8, ff=2048, tokens=4096), dict(n_ctx=2048)),
     "windows": (
         "gemma3",
         dict(layers=6, width=512, heads=8, kv_heads=4, head_dim=64, ff=2048, tokens=16384, window=256),
-        dict(n_ctx=4096, kv_type="Q8_0"),
+        dict(n_ctx=2048, kv_type="Q8_0"),
     ),
     "from the file": (
         "llama",
         dict(layers=6, width=512, heads=8, kv_heads=2, ff=2048, tokens=16384, tied=True),
         dict(n_ctx=1024, repack=False),
     ),
-    "latent": ("deepseek2", dict(layers=6, width=512, ff=2048, tokens=8192), dict(n_ctx=2048)),
+    "latent": ("deepseek2", dict(layers=6, width=512, ff=2048, tokens=8192), dict(n_ctx=1024)),
 }
 
 
@@ -89,7 +89,7 @@ def test_buffers_are_those_that_are_made(pair):
 def test_a_fresh_process_takes_what_was_told(name, tmp_path):
     arch, sizes, options = LARGE[name]
     path = tiny(tmp_path / "t.gguf", arch, type="Q8_0", context=4096, **sizes)
-    command = [sys.executable, "-c", MEASURE, str(path), json.dumps(options | {"n_threads": 2})]
+    command = [sys.executable, "-c", MEASURE, str(path), json.dumps(options | {"n_threads": 1})]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr

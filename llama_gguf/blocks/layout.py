@@ -105,7 +105,7 @@ PARTS = {
     "TQ1_0": (codes(52, "48 bytes with five codes, 4 with four: digits of base 3 of a fraction of 256, less 1"), D),
     "TQ2_0": (codes(64, QUARTERS + "; 1 is taken off"), D),
     "MXFP4": (
-        Part("e", 1, "d", "the scale, a power of two: its exponent plus 127"),
+        Part("e", 1, "d", "the scale, a power of two: its exponent plus 127; codes below count halves"),
         codes(16, NIBBLES + "; each a number of 4 bits: sign, two of exponent, one of mantissa"),
     ),
     "NVFP4": (

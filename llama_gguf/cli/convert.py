@@ -9,7 +9,7 @@ from llama_gguf.cli._output import emit_json, human_size, json_option, note
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
 @click.option("-o", "--output", "out", required=True, metavar="OUT", help="The file to write, or a folder for it.")
 @click.option("-t", "--type", "kind", default="auto", metavar="TYPE", show_default=True,
-              help="F32, F16, BF16, Q8_0 or another type that can be written; auto keeps BF16 and F16.")
+              help="F32, F16, BF16, Q8_0, or a recipe such as Q4_K_M; auto keeps BF16 and F16.")
 @click.option("--pre", metavar="NAME", help="The pre-tokenizer's name, where the folder's is not recognized.")
 @click.option("--name", metavar="NAME", help="The model's name. Default: what its card, config or folder says.")
 @click.option("--check/--no-check", default=True, help="Refuse what llama-gguf could not run. Default: yes.")

@@ -1,9 +1,8 @@
 """Would the file run? The model file is traced over shapes alone, before a byte is written."""
 
-from .. import hparams, models
 from ..errors import ModelError
+from ..forward import graph_of
 from ..gguf import TYPES, Metadata
-from ..model import Model
 
 
 class Shape:
@@ -20,12 +19,8 @@ class Shape:
 
 def check(metadata, tensors, folder):
     """ModelError where llama-gguf could not run a file of these metadata and tensors, {name: Shape}."""
-    model = object.__new__(Model)
     try:
-        model.metadata, model.tensors = Metadata.of(metadata), tensors
-        model.family = models.find(model.metadata.arch)
-        model.h = hparams.read(model.metadata, model.family, tensors)
-        model.trace_graph()
+        graph_of(Metadata.of(metadata), tensors)
     except ModelError as error:
         raise ModelError(f"the file could not run: {error} (--no-check writes it all the same)", path=folder.path,
                          key=error.key, tensor=error.tensor) from error

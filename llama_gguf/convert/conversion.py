@@ -1,20 +1,23 @@
 """One folder to one file: read, plan, check, write."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import LlamaGGUFError, ModelError
 from ..gguf import GGUFWriter, Typed
+from ..quantize.files import quantize_file
 from ..vocab.pretokenizers import BY_NAME
 from . import card, checking, rules, sources, tokens, writing
 from .config import Config
 from .family import choose
 from .folder import Folder
-from .keys import metadata, typed
+from .keys import metadata, scaling_type, typed
 from .tokens import special
 from .tokens.pretokenizer import recognize
 
 POOLINGS = {"mean": 1, "cls": 2, "lasttoken": 3}
+SCALINGS = ("default", "linear", "yarn", "llama3", "longrope", "su", "mrope", "none")
 MODES = {"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mode_lasttoken": 3}
 
 
@@ -22,20 +25,27 @@ class Conversion:
     """A conversion that is planned, but not written.
 
     `metadata` and `tensors` are what the file will have, `notes` what its reader should know (parts left out, numbers
-    that do not fit). `type` is F32, F16, BF16, Q8_0 or any other type of quantize/rows.py for the matrices; "auto"
-    keeps BF16 and makes all else F16. `pre` names the pre-tokenizer, `name` the model; `check` that llama-gguf could
+    that do not fit). `type` is F32, F16, BF16, Q8_0 for the matrices, or a recipe of quantize/; "auto" keeps BF16
+    and makes all else F16. `pre` names the pre-tokenizer, `name` the model; `check` that llama-gguf could
     run the file. Raises ModelError or FormatError for what cannot be converted, before anything is written.
     """
 
     def __init__(self, folder, type="auto", pre=None, name=None, check=True):
         self.folder = Folder(folder)
+        with _reading(self.folder):
+            self._plan(type, pre, name, check)
+
+    def _plan(self, type, pre, name, check):
         self.config = _config(self.folder)
         self.family = choose(self.config)
         self.config.defaults = self.family.defaults
+        self._note_what_gguf_cannot_say()
         self.sources = self._sources()
         self.vocabulary = self._vocabulary(pre)
         self.tensors = self._tensors()
-        self.type = writing.automatic(self.tensors) if type == "auto" else writing.checked(type)
+        self.type, self.recipe = ("auto", None) if type == "auto" else writing.checked(type)
+        if self.type == "auto":
+            self.type = writing.automatic(self.tensors)
         self.metadata = self._metadata(name, pre)
         if check:
             kinds = {p.name: writing.kind_of(p, self.type) for p in self.tensors}
@@ -52,7 +62,7 @@ class Conversion:
     def summary(self):
         """What the file is or would be, ready for JSON."""
         return {
-            "architecture": self.arch, "name": self.metadata["general.name"].value, "type": self.type,
+            "architecture": self.arch, "name": self.metadata["general.name"].value, "type": self.recipe or self.type,
             "tensors": len(self.tensors), "parameters": self.parameters[0],
             "tokenizer": self.vocabulary.model, "pre_tokenizer": self.vocabulary.pre,
             "tokens": len(self.vocabulary.texts), "size_bytes": self._writer("", writing.Writer(self.type)).size,
@@ -80,15 +90,29 @@ class Conversion:
                 progress(done, total)
 
         writer = writing.Writer(self.type, advance)
-        self._writer(path, writer, force).write()
+        if self.recipe:
+            self._write_quantized(path, writer, force)
+        else:
+            self._writer(path, writer, force).write()
         for tensor in writer.overflows:
             self.folder.note(f"{tensor} has numbers beyond 65504, which F16 cannot hold; use BF16 or F32")
         return path
 
+    def _write_quantized(self, path, writer, force):
+        """By way of a file of the source's precision beside the output, which goes when the output is there."""
+        if path.exists() and not force:
+            raise FileExistsError(17, "it exists already; --force (force=True) replaces it", str(path))
+        plain = path.with_name(f".{path.name}.{os.getpid()}.{self.type.lower()}")
+        try:
+            self._writer(plain, writer).write()
+            quantize_file(plain, path, self.recipe, force=force)
+        finally:
+            plain.unlink(missing_ok=True)
+
     def file_name(self):
         """model-TYPE.gguf, with the name that the metadata have."""
         name = self.metadata["general.name"].value.replace(" ", "-").replace(os.sep, "-")
-        return f"{name}-{self.type}.gguf"
+        return f"{name}-{self.recipe or self.type}.gguf"
 
     @property
     def parameters(self):
@@ -96,6 +120,13 @@ class Conversion:
         for p in self.tensors:
             shapes[p.name] = (*p.shape[:-1], p.shape[-1] // 17 * 32) if p.dtype == "MXFP4" else p.shape
         return card.parameters(shapes)
+
+    def _note_what_gguf_cannot_say(self):
+        kind, own = self.config.rope_type, self.family.keys.get(".rope.scaling.type", scaling_type)
+        if kind not in SCALINGS and own is scaling_type:
+            self.folder.note(f"positions are stretched by {kind!r}, which GGUF cannot say: left out")
+        if self.family.remark and (remark := self.family.remark(self.config)):
+            self.folder.note(remark)
 
     def _sources(self):
         found = sources.of_folder(self.folder, self.config)
@@ -189,6 +220,18 @@ def convert(folder, out, type="auto", *, pre=None, name=None, check=True, force=
     conversion = Conversion(folder, type, pre, name, check)
     conversion.path = conversion.write(out, force, progress)
     return conversion
+
+
+@contextmanager
+def _reading(folder):
+    """What a file says in a form that nobody expects is an error of that file, not of the program."""
+    try:
+        yield
+    except LlamaGGUFError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"a JSON file says something in an unexpected form ({error.__class__.__name__}: {error}; "
+                         "LLAMA_GGUF_DEBUG=1 shows where)", path=folder.path) from error
 
 
 def _config(folder):

@@ -19,7 +19,7 @@ NAMES = {  # where a table has a function, or tries a rarer name first
     ".vocab_size": "vocab_size", ".full_attention_interval": "full_attention_interval",
     ".expert_weights_norm": "norm_topk_prob", ".expert_shared_count": "n_shared_experts",
     ".expert_shared_feed_forward_length": "shared_intermediate_size",
-    ".leading_dense_block_count": "first_k_dense_replace", ".ssm.inner_size": "intermediate_size",
+    ".leading_dense_block_count": "first_k_dense_replace",
     ".ssm.conv_kernel": "conv_kernel", ".ssm.state_size": "state_size", ".ssm.group_count": "n_groups",
     ".ssm.time_step_rank": "time_step_rank",
 }
@@ -63,10 +63,18 @@ def config(metadata, tensors, family):
         found["num_hidden_layers"] -= stated[".nextn_predict_layers"]
     if "head_dim" in family.defaults and ".attention.key_length" not in stated:
         found["head_dim"] = None  # or a conversion would state what follows from the width
-    found |= {name: value(stated) if callable(value) else value for name, value in family.export.items()}
+    if isinstance(pattern := stated.get(".attention.sliding_window_pattern"), list):
+        found["layer_types"] = ["sliding_attention" if here else "full_attention" for here in pattern]
     if arch + ".expert_gating_func" in metadata:
         found["scoring_func"] = {v: k for k, v in GATING.items()}.get(stated.get(".expert_gating_func"), "softmax")
     found |= _rope(stated, tensors, found)
+    for name, value in family.export.items():
+        *parents, last = name.split(".")
+        place = found.get(parents[0]) if parents else found
+        if place is not None:
+            place[last] = value(stated) if callable(value) else value
+    if "tokenizer.ggml.token_type_count" in metadata:
+        found["type_vocab_size"] = metadata["tokenizer.ggml.token_type_count"]
     tokens = metadata.get("tokenizer.ggml.tokens")
     found["vocab_size"] = tensors["token_embd.weight"].shape[0] if tokens is None else len(tokens)
     found["tie_word_embeddings"] = "output.weight" not in tensors

@@ -18,7 +18,8 @@ class Family:
     the vocabulary where its own files say nothing, `tokens_anyway`: whatever they say. `extra`: a function of the
     Config that makes tensors which no folder has, {name: float32 array}. `ignored`: starts of names of no use.
     `from_tensors`: a function of the sources and the Config that reads metadata out of tensors. `renamed`: a function
-    of a tensor's name and the Config that gives the name which the table knows, None for what is left out.
+    of a tensor's name and the Config that gives the name which the table knows, None for what is left out. `remark`: a
+    function of the Config that tells what is lost, or None.
     `model_type`, `root` (what names start with) and `export` are for the way back: more keys of config.json, as values
     or as functions of what the metadata state, {".key": value}; None where there is no way back.
     """
@@ -35,6 +36,7 @@ class Family:
     ignored: tuple = ()
     from_tensors: object = None
     renamed: object = None
+    remark: object = None
     model_type: str = ""
     root: str = "model."
     export: dict = field(default_factory=dict)
@@ -56,6 +58,17 @@ def registry():
     return found
 
 
+def _by_type(config):
+    """The Family of a folder whose config.json names no class, by its model_type."""
+    kind = config.text.get("model_type")
+    for module in _modules():
+        for family in getattr(module, "FAMILIES", ()):
+            if kind and family.model_type == kind:
+                return family
+    raise ModelError("config.json names neither a class under `architectures` nor a model_type that is known",
+                     path=config.path)
+
+
 def families_of(arch):
     """The Families whose files are of this architecture, but for those that config.json chooses."""
     return [family for module in _modules() for family in getattr(module, "FAMILIES", ()) if family.arch == arch]
@@ -70,6 +83,6 @@ def choose(config):
             family = found if isinstance(found, Family) else found(config)
             return family
     if not config.classes:
-        raise ModelError("config.json names no class under `architectures`", path=config.path)
+        return _by_type(config)
     raise ModelError(f"{config.classes[0]} is not a model that llama-gguf converts; docs/converting.md lists them",
                      path=config.path)

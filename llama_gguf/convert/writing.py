@@ -4,16 +4,18 @@ A piece is some rows, so that beside the mapped folder there is never more in me
 order, and a few megabytes.
 """
 
-import contextlib
 import math
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import LlamaGGUFError, ModelError
 from ..gguf import TYPES
+from ..quantize.recipes import known_file_type
 from . import dtypes
 
 PLAIN = ("F32", "F16", "BF16")
+DIRECT = (*PLAIN, "Q8_0")
+"""Types that are written at once."""
 PIECE = 1 << 22
 """Numbers that are converted at a time."""
 ALWAYS_F32 = ("ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "position_embd.weight", "token_types.weight",
@@ -47,15 +49,19 @@ def kind_of(planned, wanted):
 
 
 def checked(wanted):
-    """The name of a type that can be written; ModelError for others."""
-    known = list(PLAIN)
-    with contextlib.suppress(ImportError):
-        from ..quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS
+    """(type of the tensors, recipe or None) for a name; ModelError for one that is neither.
 
-        known += [name for name in QUANTIZERS if name not in NEEDS_IMPORTANCE and name not in known]
-    if str(wanted).upper() not in known:
-        raise ModelError(f"{wanted!r} is not a type that can be written; there are auto, {', '.join(known)}")
-    return str(wanted).upper()
+    What is not written at once is quantized by the recipe of that name, from a file that keeps the source's precision.
+    """
+    name = str(wanted).upper()
+    if name in DIRECT:
+        return name, None
+    try:
+        known_file_type(name)
+    except LlamaGGUFError as error:
+        raise ModelError(f"{wanted!r} is not a type that can be written: auto, {', '.join(DIRECT)}, or a recipe; "
+                         f"{error}") from None
+    return "auto", name
 
 
 class Writer:

@@ -165,7 +165,7 @@ def compare(base, other):
 def through_head(models, residuals, lens):
     """(KL (layers, tokens), likeliest tokens (2, tokens)) of what the heads make of residuals, a few rows at a time."""
     layers, n = len(residuals[0]), len(residuals[0][0])
-    few = max(1, min(64, ROWS_BYTES // (4 * models[0].n_vocab)))
+    few = max(1, min(256, ROWS_BYTES // (4 * models[0].n_vocab)))
     heads = [Head(m) for m in models]
     kls, tops = np.full((layers, n), np.nan), np.zeros((2, n), np.int64)
     for layer in range(layers) if lens else [layers - 1]:

@@ -25,6 +25,10 @@ class Perplexity(float):
         self.error, self.seconds, self.running = float(self) * error, seconds, list(running)
         return self
 
+    def __getnewargs__(self):
+        """What copies are made from."""
+        return self.surprises, self.n_ctx, self.chunks, self.seconds, self.running
+
     @property
     def tokens(self):
         """How many were scored."""

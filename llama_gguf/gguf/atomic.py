@@ -88,11 +88,11 @@ def _sweep(folder, name):
     with contextlib.suppress(OSError):
         for entry in os.listdir(folder):
             match = pattern.match(entry)
-            if match and not _alive(int(match[1])):
+            if match and not alive(int(match[1])):
                 _remove_orphan(os.path.join(folder, entry))
 
 
-def _alive(pid):
+def alive(pid):
     """Whether a process of this machine has the id. Windows: unknown, and no matter."""
     if os.name == "nt":  # os.kill would end the process; an open file cannot be removed anyway
         return False

@@ -1,5 +1,7 @@
 """How files, tensors and metadata look in a notebook: static HTML, read from the file as little as possible."""
 
+import functools
+
 from llama_gguf.gguf.values import LazyArray
 from llama_gguf.pictures import bars, heat_map, histogram, markup, share, table, together
 from llama_gguf.pictures.frame import FONT, MONO, number, text
@@ -11,6 +13,21 @@ FEW = 24
 """Rows of a table that are shown at once; more are folded in."""
 
 LONG = 300
+
+
+def of_open_files(show):
+    """What is shown of a file that is closed by now: that it is."""
+
+    @functools.wraps(show)
+    def shown(thing, *args):
+        try:
+            return show(thing, *args)
+        except ValueError as error:
+            if "closed" not in str(error):
+                raise
+            return headed(repr(thing), "its file is closed")
+
+    return shown
 
 
 def size(n_bytes):
@@ -63,6 +80,7 @@ def types_table(tensors):
     return table(rows, ("type", "tensors", "weights", "bytes", "share"))
 
 
+@of_open_files
 def tensor_html(tensor, stats=None):
     """Facts, the shape of the values, and how large its channels are. stats: if they are known."""
     facts = [
@@ -102,6 +120,7 @@ def channels(stats, name):
     return bars([c["ratio"] for c in found], labels, title=f"Largest {name}: times the median root mean square")
 
 
+@of_open_files
 def metadata_html(metadata):
     """A row for each key; long texts and arrays are cut."""
     rows = [[code(key), metadata.kind(key), value_html(metadata[key])] for key in metadata]
@@ -120,6 +139,7 @@ def value_html(value):
     return code(value if isinstance(value, bool) else number(value))
 
 
+@of_open_files
 def file_html(file):
     """A whole file: what it says it is, and what its bytes are."""
     get = file.metadata.get

@@ -53,7 +53,7 @@ def route(w, x, r):
     g.alias(f"{scope}ffn_moe_logits", logits)
     bias = w.bare("exp_probs_b.bias")
     if bias is not None:
-        need(bias.tensor, "bias", (r.count,))
+        need(bias.tensor, "bias", (r.count,) if len(bias.tensor.shape) == 1 else (1, r.count))  # as ERNIE 4.5's are
     probs = g.emit("gate_probs", logits, width=r.count, name=f"{scope}ffn_moe_probs", gating=r.gating)
     scores = logits if r.before else probs
     ids = g.emit("topk", scores, width=r.used, name=f"{scope}ffn_moe_topk", routing=r, bias=bias)

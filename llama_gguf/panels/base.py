@@ -16,7 +16,9 @@ from llama_gguf.pictures import Picture
 from llama_gguf.pictures.frame import text as escaped
 
 STATES = "idle", "running", "done", "stopped", "error", "closed"
-EXPECTED = LlamaGGUFError, ValueError, LookupError, OSError, TypeError
+EXPECTED = LlamaGGUFError, ValueError, KeyError, OSError
+"""What a wrong file, name or setting raises; all else is a mistake of ours."""
+
 log = logging.getLogger(__name__)
 
 
@@ -30,23 +32,24 @@ class Panel(W.VBox):
     title, kind = "", ""
     state = traitlets.Enum(STATES, "idle")
     message = traitlets.Unicode()
-
-    _lock = None
+    _lock = None  # until __init__
 
     def __init__(self, model, *args, **options):
         self.model, self.job, self._next, self._lock = model, None, None, threading.RLock()
         self.actions, self.stops = [], []
-        self.head = parts.html("head", parts.STYLE + self._title())
+        self.sheet = W.HTML(parts.STYLE, layout=W.Layout(display="none"))
+        self.head = parts.html("head", self._title())
         self.status = parts.html("status")
         self.progress = parts.named(W.FloatProgress(0.0, min=0.0, max=1.0, layout=W.Layout(width="300px")), "progress")
         parts.show(self.progress, False)
         inside = self.build(*args, **options)
-        super().__init__([self.head, *inside, self.progress, self.status])
+        super().__init__([self.sheet, self.head, *inside, self.progress, self.status])
         for name in ("panel", f"{self.kind}-panel"):
             self.add_class(f"lg-{name}")
         self._busy(False)
 
-    def build(self, **options):
+    def build(self, *args, **options):
+        """Make the widgets; those to show."""
         raise NotImplementedError
 
     def _title(self):

@@ -167,6 +167,7 @@ class GeneratePanel(Panel):
         return parts.visible(self.model.tokenizer.piece(token))
 
     def _clear(self):
+        self.result = None
         self.tokens.fill([])
         parts.show(self.after, False)
 

@@ -65,13 +65,15 @@ class Job:
 
     def _run(self):
         try:
-            end, outcome = "done", self._work(self)
+            try:
+                end, outcome = "done", self._work(self)
+            finally:
+                self.flush()
         except (Cancelled, KeyboardInterrupt) as stop:
             end, outcome = "stopped", stop
         except BaseException as wrong:  # nothing may vanish in a thread: the panel shows it
             end, outcome = "error", wrong
         finally:
-            self.flush()
             RUNNING.discard(self)
             try:
                 self._done(end, outcome)

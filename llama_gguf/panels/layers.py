@@ -28,16 +28,15 @@ class LayersPanel(Panel):
     title, kind = "Layers", "layers"
 
     def build(self, text="The Eiffel Tower is in the city of", layer=0, activation=FIRST):
-        self.ids, self.values, self.before, self.after = [], None, None, None
+        self.ids, self.values, self.before, self.after, self._filling = [], None, None, None, False
         self.model._need_weights()
-        h, names = self.model.h, Names(self.model.graph).in_layers()
+        h, self.names = self.model.h, list(Names(self.model.graph))
         self.text = parts.text("Text", "text", text, "The text that the model reads")
         self.text.layout.width = "640px"
         self.go = parts.button("Run", "run", "Read the text and show the chosen value", "primary")
         self.layer = parts.slider("Layer", "layer", layer, 0, h.layers - 1, 1, "Which block", continuous_update=False)
-        self.activation = parts.choice(
-            "Value", "activation", names, "Which value of the layer", activation if activation in names else names[-1]
-        )
+        self.activation = parts.choice("Value", "activation", self.in_layer(layer), "Which value of the layer")
+        self.activation.value = self.nearest(activation)
         most = max(1, max(h.layer(i).heads or 1 for i in range(h.layers)))
         self.head_number = parts.slider(
             "Head", "head-number", 0, 0, most - 1, 1, "Which attention head", continuous_update=False
@@ -47,11 +46,14 @@ class LayersPanel(Panel):
         self.lens = parts.button("Logit lens", "lens", "What each layer would predict")
         self.halt = parts.button("Stop", "stop", "Stop what is going on")
         self.map, self.effect, self.lens_view = map(parts.html, ("map", "effect", "lens-view"))
+        for view in (self.effect, self.lens_view):
+            view.add_class("lg-beside")
         self.actions, self.stops = [self.go, self.ablate, self.lens], [self.halt]
         for button, action in ((self.go, self.look), (self.ablate, self.put_out), (self.lens, self.look_through)):
             self.on(button, action)
         self.on(self.halt, self.stop)
-        for widget in (self.layer, self.activation, self.head_number):
+        self.on(self.layer, self._layer_changed)
+        for widget in (self.activation, self.head_number):
             self.on(widget, self._changed)
         self._changed()
         return [
@@ -64,7 +66,29 @@ class LayersPanel(Panel):
         """GGUF's name of the chosen value."""
         return f"blk.{self.layer.value}.{self.activation.value}"
 
+    def in_layer(self, layer):
+        """What its values are called, without the layer, in the order of the pass."""
+        scope = f"blk.{layer}."
+        return [name.removeprefix(scope) for name in self.names if name.startswith(scope)]
+
+    def nearest(self, name):
+        """A value of the chosen layer: the one of this name, or what the layer ends with."""
+        known = self.activation.options
+        return next(n for n in (name, FIRST, known[-1]) if n in known)
+
+    def _layer_changed(self):
+        """Layers of one model may differ: attention here, a state space there."""
+        names, before = self.in_layer(self.layer.value), self.activation.value
+        if list(self.activation.options) != names:
+            self._filling = True
+            self.activation.options = names
+            self.activation.value = self.nearest(before)
+            self._filling = False
+        self._changed()
+
     def _changed(self):
+        if self._filling:
+            return
         self.head_number.disabled = self.activation.value not in HEADED
         if self.ids:
             self.look()
@@ -136,6 +160,7 @@ class LayersPanel(Panel):
 
         def work(job):
             ids = self._read()
+            self.model._need_decoder()
             self.before = self._logits(ids, name)
             job.check()
             where = slice(None) if position == ALL else min(position, len(ids) - 1)

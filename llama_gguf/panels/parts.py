@@ -19,7 +19,7 @@ STYLE = """<style>
   color: inherit; background-color: rgba(128, 128, 128, .10); border: 1px solid rgba(128, 128, 128, .25);
   white-space: pre; }
 .lg-panel .lg-tensor-list select { font-family: var(--jp-code-font-family, monospace); white-space: pre; }
-.lg-panel .lg-xray .widget-html-content > div { display: flex; flex-wrap: wrap; column-gap: 32px; }
+.lg-panel .lg-beside .widget-html-content > div { display: flex; flex-wrap: wrap; column-gap: 32px; }
 .lg-panel .lg-xray .widget-html-content > div > div:first-child { flex-basis: 100%; }
 .lg-panel .lg-chips { overflow: visible; }
 .lg-panel button:focus-visible { outline: 2px solid #e69f00; outline-offset: 1px; }

@@ -31,7 +31,7 @@ class QuantizePanel(Panel):
         self._build_fields(str(source or self.model.path), target, text)
         self.types = {name: parts.button(name, f"type-{name}", "") for name in FILE_TYPES}
         for name, button in self.types.items():
-            button.layout.width = "170px"
+            button.layout.width = "186px"
             self.on(button, lambda name=name: self.choose(name))
         self.banner, self.plan_view, self.view = map(parts.html, ("banner", "plan", "comparison"))
         self.go = parts.button("Quantize", "quantize", "Write the file", "primary")
@@ -71,23 +71,18 @@ class QuantizePanel(Panel):
     # before
 
     def look(self):
-        """`check`, beside the notebook where the source may have to be downloaded first."""
-        name = self.source.value.strip()
-        if self.job is not None or not Path(name).exists():
-            self.run(lambda job: self.check(), f"looking for {name} …")
-        else:
-            self.check()
+        """`check` on a thread: a name may have to be fetched first."""
+        self.run(lambda job: self.check(), "looking at the file …")
 
     def check(self):
         """Look at the source: what may become of it, and what stands against that."""
+        self.plans, self.banner.value, self.plan_view.value = {}, "", ""
         path = resolve(self.source.value.strip())
         with GGUFFile(path) as file:
-            self.plans = {
-                name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES
-            }
-            self.path, self.size = Path(path), file.size
+            plans = {name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES}
             self.issues = compatibility_issues(file, imatrix=self.imatrix, weights=False)
-        for name, plan in self.plans.items():
+            self.path, self.size, self.plans = Path(path), file.size, plans
+        for name, plan in plans.items():
             self._dress(self.types[name], name, plan)
         self.banner.value = banner.of(self.issues, self.plans, self.imatrix)
         self.choose(self.chosen, told=False)
@@ -191,5 +186,6 @@ class QuantizePanel(Panel):
 
     def _busy(self, busy):
         super()._busy(busy)
-        for name, plan in self.plans.items():
-            self.types[name].disabled = busy or bool(plan.problems)
+        self.go.disabled = busy or not self.plans
+        for name, button in self.types.items():
+            button.disabled = busy or name not in self.plans or bool(self.plans[name].problems)

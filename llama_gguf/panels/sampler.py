@@ -39,6 +39,8 @@ class SamplerPanel(Panel):
         """Run the model over the text and hold the last row of logits."""
 
         def work(job):
+            self.model._need_weights()
+            self.model._need_decoder()
             ids = self.model.tokenize(self.text.value)
             logits = self.model.session(n_ctx=max(1, len(ids))).forward(ids)[0]
             self.ids, self.logits = ids, logits

@@ -22,6 +22,7 @@ class TokenizerPanel(Panel):
         self.lookup = parts.text("Look up", "lookup", "", "A token id, or the text of a token")
         self.lookup.layout.width = "320px"
         self.view, self.prompt, self.found = map(parts.html, ("xray", "preview", "found"))
+        self.view.add_class("lg-beside")
         for widget in (self.text, self.bos, self.special, self.chat):
             self.on(widget, self.refresh)
         self.on(self.lookup, self.look_up)

@@ -26,7 +26,7 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     """An Imatrix of a Model and a text (or token ids), cut into chunks of `chunk` tokens; a rest is left out.
 
     perplexity: make logits too and tell progress their perplexity, over the second half of each chunk as llama.cpp
-    does. n_chunks: as many at most. start: an Imatrix to go on from, which stays as it is; as many chunks as it has are skipped.
+    does. n_chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
     progress(done, total, perplexity or None, imatrix); cancel() true raises Cancelled. dataset: the text's name, kept
     in the matrix. ModelError where the text has not one chunk.
     """
@@ -34,7 +34,7 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     ids = text_ids(model, tokens)
     pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:n_chunks]
     if not pieces:
-        raise ModelError(f"the text has {len(ids)} tokens, less than one chunk of {chunk}; give more, or smaller chunks")
+        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or a smaller chunk")
     imatrix = start.merge() if start else Imatrix(chunk_size=chunk)
     if imatrix.chunk_size != chunk:
         raise ModelError(f"the matrix to go on from has chunks of {imatrix.chunk_size} tokens, not {chunk}")

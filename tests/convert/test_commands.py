@@ -33,6 +33,15 @@ def test_json_tells_what_was_made(tmp_path):
     assert (tmp_path / "A-B-F16.gguf").stat().st_size == made["size_bytes"]
 
 
+def test_a_recipe_in_one_step(tmp_path):
+    path = folder(tmp_path / "m", LLAMA, llama())
+    done = run("convert", path, "-o", tmp_path / "m.gguf", "--type", "Q5_0")
+    assert done.exit_code == 0, done.output
+    with Model(tmp_path / "m.gguf") as model:
+        assert model.tensors["blk.0.ffn_down.weight"].type.name == "Q5_0"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "m.gguf"]
+
+
 def test_a_dry_run_writes_nothing(tmp_path):
     path = folder(tmp_path / "m", LLAMA, llama())
     done = run("convert", path, "-o", tmp_path / "m.gguf", "--dry-run")

@@ -2,18 +2,21 @@
 
 import json
 import lzma
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 from llama_gguf.convert import Conversion, convert, export
 from llama_gguf.convert.card import parts_of, rounded
+from llama_gguf.convert.tokens import Vocabulary
 from llama_gguf.convert.tokens.fingerprints import TEXT
+from llama_gguf.convert.tokens.pretokenizer import by_fingerprint
 from llama_gguf.errors import ModelError
 from llama_gguf.gguf import GGUFFile
 
 from .folders import LLAMA, WORDS, folder, golden, llama, normal, tokenizer
 
+VOCABULARIES = Path(__file__).parents[1] / "data/vocab"
 STATED = LLAMA | dict(num_key_value_heads=2, rms_norm_eps=1e-5, max_position_embeddings=4096)
 SAME = {
     "rope_parameters": dict(rope_parameters=dict(rope_type="linear", factor=2.0, rope_theta=5e5)),
@@ -130,34 +133,14 @@ def test_sizes_are_rounded_as_gguf_py_does(n):
     assert rounded(n) == gguf.utility.model_weight_count_rounded_notation(n)
 
 
-@pytest.fixture(scope="session")
-def gpt2(tmp_path_factory):
-    """GPT-2's real vocabulary as a GGUF file with a tiny model."""
-    from pathlib import Path
-
-    from llama_gguf.testing import tiny
-
-    data = lzma.decompress((Path(__file__).parent.parent / "data/vocab/gpt-2.gguf.xz").read_bytes())
-    path = tmp_path_factory.mktemp("gpt2") / "vocab.gguf"
-    path.write_bytes(data)
-    with GGUFFile(path) as file:
-        keys = {k: v for k, v in file.metadata.typed().items() if k.startswith("tokenizer.")}
-        out = path.with_name("model.gguf")
-        rows = len(file.metadata["tokenizer.ggml.tokens"])
-        table = (np.arange(rows * 64, dtype=np.float32) % 251).reshape(rows, 64)
-        keys["tokenizer.ggml.add_bos_token"] = False
-        tiny(out, "qwen2", layers=1, width=64, tied=True, metadata=keys, tensors={"token_embd.weight": table})
-    return out
-
-
-def test_a_real_vocabulary_is_recognized_by_its_fingerprint(gpt2, tmp_path):
-    """GPT-2's, whose folder tells no more than its regular expression does; llama.cpp's fingerprint proves the name."""
-    export(gpt2, tmp_path / "m")
-    path = tmp_path / "m/tokenizer.json"
-    written = json.loads(path.read_text())
-    written["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "nobody knows this"}}
-    path.write_text(json.dumps(written))
-    assert Conversion(tmp_path / "m").vocabulary.pre == "gpt-2"
+def test_a_real_vocabulary_is_recognized_by_its_fingerprint(tmp_path):
+    """GPT-2's: of several ways to cut a text only the right one gives the fingerprint that llama.cpp has for it."""
+    (tmp_path / "v.gguf").write_bytes(lzma.decompress((VOCABULARIES / "gpt-2.gguf.xz").read_bytes()))
+    with GGUFFile(tmp_path / "v.gguf") as file:
+        lists = (file.metadata[f"tokenizer.ggml.{key}"].tolist() for key in ("tokens", "token_type"))
+        vocabulary = Vocabulary("gpt2", None, *lists, merges=file.metadata["tokenizer.ggml.merges"].tolist())
+        assert by_fingerprint(vocabulary, {}, ["smaug-bpe", "starcoder"]) is None
+        assert by_fingerprint(vocabulary, {}, ["qwen2", "gpt-2"]) == "gpt-2"
 
 
 def test_an_unknown_pre_tokenizer_is_refused_unless_it_is_named(tmp_path):
@@ -173,6 +156,20 @@ def test_an_unknown_pre_tokenizer_is_refused_unless_it_is_named(tmp_path):
 
 def test_the_text_of_the_fingerprints_is_llama_cpps():
     assert len(TEXT) == 350 and TEXT.endswith("We'Ve a'lL")
+
+
+def test_without_a_class_the_model_type_decides(tmp_path):
+    made = planned(tmp_path, {"architectures": None, "model_type": "arcee"},
+                   {k: x for k, x in llama(kv_heads=2).items() if "gate_proj" not in k})
+    assert made.arch == "arcee"
+
+
+@pytest.mark.parametrize(("config", "note"), [
+    (dict(rope_scaling=dict(type="dynamic", factor=2.0)), "stretched by 'dynamic'"),
+    (dict(architectures=["MistralForCausalLM"], sliding_window=512), "beyond 512 tokens"),
+])
+def test_what_gguf_cannot_say_is_told(config, note, tmp_path):
+    assert any(note in text for text in planned(tmp_path, config).notes)
 
 
 def test_an_unknown_class_is_named(tmp_path):

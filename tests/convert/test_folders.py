@@ -178,6 +178,27 @@ def test_tensors_that_do_not_fit_are_refused(change, message, tmp_path):
     assert not (tmp_path / "out.gguf").exists()
 
 
+@pytest.mark.parametrize(("file", "value"), [
+    ("config", []), ("config", {"architectures": [["x"]]}), ("config", LLAMA | {"num_attention_heads": "4"}),
+    ("config", LLAMA | {"rms_norm_eps": "small"}), ("config", LLAMA | {"rope_scaling": {"rope_type": "linear",
+                                                                                       "factor": []}}),
+    ("tokenizer", {"model": {"type": "BPE", "byte_fallback": True, "vocab": {"a": "b"}, "merges": []}}),
+    ("tokenizer", {"model": {"type": "BPE", "byte_fallback": True, "vocab": {"a": 0}, "merges": [["a"]]}}),
+    ("tokenizer", {"added_tokens": [{"id": -1}], "model": {"type": "BPE", "byte_fallback": True, "vocab": {"a": 0}}}),
+    ("tokenizer_config", {"bos_token": {"content": 7}, "chat_template": 3, "added_tokens_decoder": {"x": 1}}),
+    ("generation_config", {"top_k": [1]}),
+])
+def test_json_of_unexpected_forms_is_one_clear_error_or_none(file, value, tmp_path):
+    path = folder(tmp_path / "m", LLAMA, llama())
+    (path / f"{file}.json").write_text(json.dumps(value if not isinstance(value, dict) or file != "config"
+                                                  else json.loads((path / "config.json").read_text()) | value))
+    try:
+        convert(path, tmp_path / "out.gguf")
+    except LlamaGGUFError as error:
+        assert str(tmp_path) in str(error) and "\n" not in str(error)
+        assert not (tmp_path / "out.gguf").exists()
+
+
 def test_what_is_there_is_not_replaced(tmp_path):
     path, out = folder(tmp_path / "m", LLAMA, llama()), tmp_path / "out.gguf"
     out.write_text("mine")

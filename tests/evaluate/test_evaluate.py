@@ -1,6 +1,7 @@
 """Perplexity, divergence and scores are what NumPy makes of the logits in double precision, and llama.cpp's numbers."""
 
 import json
+import pickle
 import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -242,6 +243,8 @@ def test_surprises_of_smollm2_are_llama_cpps(smollm2):
 def test_a_broken_model_is_infinitely_surprised_and_says_so():
     found = perplexity.Perplexity([900.0, 800.0], 512, 1)
     assert np.isinf(found) and found.nll == 850
+    again = pickle.loads(pickle.dumps(found))
+    assert again == found and again.n_ctx == 512 and again.surprises.tolist() == [900, 800]
     ET.fromstring(found._repr_html_())
     kl, _, _ = kl_of_logits(np.array([0, np.nan], np.float32), np.zeros(2, np.float32))
     assert np.isnan(kl)

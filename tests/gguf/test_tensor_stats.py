@@ -129,3 +129,14 @@ def test_a_remote_tensor_is_shown_without_fetching_it(model_file):
     assert tensor.is_remote and "fetch them" in tensor._repr_html_() and len(asked) == before
     assert tensor.stats() == model_file.tensors["blk.0.attn_q.weight"].stats() and len(asked) == before + 1
     assert tensor.block(3).to_dict() == model_file.tensors["blk.0.attn_q.weight"].block(3).to_dict()
+
+
+def test_what_belongs_to_a_closed_file_says_so(tmp_path):
+    file = GGUFFile(tiny(tmp_path / "tiny.gguf"))
+    tensor = file.tensors["blk.0.attn_q.weight"]
+    file.close()
+    for thing in (file, file.metadata, tensor):
+        assert "its file is closed" in thing._repr_html_()
+        ET.fromstring(thing._repr_html_())
+    with pytest.raises(ValueError, match="closed"):
+        tensor.stats()

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -113,6 +115,7 @@ def test_checks_measure_what_quantizing_changed(source, tmp_path):
     assert kept["kl"] < 1e-6 and kept["same_top"] == 1
     assert kept["kl"] < good["kl"] < bad["kl"]
     assert card["importance"] is None
+    assert all({"id", "severity", "summary"} <= issue.keys() for f in card["files"] for issue in f["issues"])
     assert "No importance matrix" in (tmp_path / "out/README.md").read_text()
 
 
@@ -169,6 +172,16 @@ def test_a_cancelled_run_leaves_whole_files_only(source, tmp_path):
         make(source, tmp_path / "out", ["Q8_0", "Q4_0"], progress=progress, cancel=lambda: "Q4_0" in stages)
     assert os.listdir(tmp_path / "out") == ["My-model-Q8_0.gguf"]
     GGUFFile(tmp_path / "out/My-model-Q8_0.gguf").close()
+
+
+def test_what_a_killed_run_left_is_swept(source, tmp_path):
+    command = [sys.executable, "-c", "import os; print(os.getpid())"]
+    dead = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    for pid in (dead, os.getpid()):
+        (tmp_path / f"out/.making-{pid}-x").mkdir(parents=True)
+        (tmp_path / f"out/.making-{pid}-x/half.gguf").touch()
+    make(source, tmp_path / "out", ["Q8_0"])
+    assert [name for name in os.listdir(tmp_path / "out") if name.startswith(".")] == [f".making-{os.getpid()}-x"]
 
 
 def test_the_command_makes_them(source, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from llama_gguf import Model, ModelError
+from llama_gguf.gguf import GGUFFile, write_gguf
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
 
@@ -106,3 +107,17 @@ def test_experts_and_keys_go_together(tmp_path):
     old = {"blk.0.ffn_up_exps.weight": None, "blk.0.ffn_up.0.weight": np.zeros((96, 64), np.float32)}
     with pytest.raises(ModelError, match=r"ffn_up_exps\.weight is missing"):
         Model(tiny(tmp_path / "c.gguf", experts=8, tensors=old))
+
+
+def test_a_bias_of_the_choice_may_be_a_row_of_a_matrix(tmp_path):
+    """As ERNIE 4.5's files of llama.cpp have it: (1, experts)."""
+    flat, row = tiny(tmp_path / "flat.gguf", arch="ernie4_5-moe"), tmp_path / "row.gguf"
+    with GGUFFile(flat) as file:
+        tensors = [
+            (name, t.type.name, (1, *t.shape) if name.endswith("exp_probs_b.bias") else t.shape, t.raw)
+            for name, t in file.tensors.items()
+        ]
+        assert any(shape[0] == 1 for *_, shape, _ in tensors)
+        write_gguf(row, dict(file.metadata), tensors)
+    with Model(flat, exact=True) as m, Model(row, exact=True) as other:
+        np.testing.assert_array_equal(other.logits([1, 2, 3]), m.logits([1, 2, 3]))

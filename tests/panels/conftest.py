@@ -1,5 +1,6 @@
 """Panels without a browser: a tiny model, clicks and changes of traits, waiting on `state`."""
 
+import numpy as np
 import pytest
 
 from llama_gguf import Model
@@ -20,6 +21,13 @@ def quantized_file(tmp_path_factory):
 def wide_file(tmp_path_factory):
     """Rows of 256, as most types need them."""
     return tiny(tmp_path_factory.mktemp("panels") / "wide.gguf", width=256, ff=256, tied=True)
+
+
+@pytest.fixture(scope="session")
+def nan_file(tmp_path_factory):
+    """Its second layer's attention gives NaN."""
+    weights = np.full((64, 64), np.nan, np.float32)
+    return tiny(tmp_path_factory.mktemp("panels") / "nan.gguf", tensors={"blk.1.attn_output.weight": weights})
 
 
 @pytest.fixture

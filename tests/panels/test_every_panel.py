@@ -18,7 +18,8 @@ from .conftest import finish
 
 
 @pytest.fixture(params=PANELS)
-def panel(request, model):
+def panel(request, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where files are written to, unless told
     return llama_gguf.panels.open(model, request.param)
 
 

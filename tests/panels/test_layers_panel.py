@@ -81,20 +81,42 @@ def test_the_logit_lens_ends_with_what_the_model_predicts(panel):
     assert "<table" in panel.lens_view.value or "<svg" in panel.lens_view.value
 
 
-def test_nan_in_an_activation_is_said_and_drawn(tmp_path):
-    weights = np.full((64, 64), np.nan, np.float32)
-    path = tiny(tmp_path / "nan.gguf", tensors={"blk.1.attn_output.weight": weights})
-    with Model(path, n_threads=1) as m:
+def test_nan_in_an_activation_is_said_and_drawn(nan_file):
+    with Model(nan_file, n_threads=1) as m:
         panel = LayersPanel(m, TEXT, layer=1, activation="attn_out")
         panel.go.click()
         assert "NaN or infinite" in finish(panel)
         assert panel.state == "done"
         assert "lg-nan" in panel.map.value
         panel.ablate.click()
-        finish(panel)
-        assert "NaN" in panel.message
+        assert "NaN" in finish(panel)
         panel.layer.value = 0
         assert "NaN" not in finish(panel)
+
+
+def test_layers_that_differ_offer_what_they_have(tmp_path):
+    with Model(tiny(tmp_path / "jamba.gguf", "jamba"), n_threads=1) as m:
+        panel = LayersPanel(m, "the and", layer=1, activation="attn_pattern")
+        panel.go.click()
+        finish(panel)
+        assert panel.values.ndim == 3
+        assert "ssm_in" not in panel.activation.options
+        panel.layer.value = 0
+        finish(panel)
+        assert panel.state == "done"
+        assert panel.activation.value == "resid_post"
+        assert "attn_pattern" not in panel.activation.options
+        assert "ssm_in" in panel.activation.options
+
+
+def test_an_encoder_shows_values_but_predicts_nothing(tmp_path):
+    with Model(tiny(tmp_path / "bert.gguf", "bert"), n_threads=1) as m:
+        panel = LayersPanel(m, "the and")
+        panel.go.click()
+        finish(panel)
+        assert panel.state == "done"
+        panel.ablate.click()
+        assert "cannot continue" in finish(panel)
 
 
 def test_a_text_that_is_too_long_or_empty_is_said(panel):

@@ -100,13 +100,21 @@ def test_a_quantized_source_is_refused_until_one_insists(tmp_path):
         assert panel.types["Q4_0"].disabled
         assert "already" in panel.types["Q4_0"].tooltip
         panel.again.value = True
+        finish(panel)
         assert not panel.types["Q4_0"].disabled
 
 
 def test_a_source_that_is_not_there_is_said(panel):
+    good = panel.source.value
     panel.source.value = "/no/such/file.gguf"
     assert "no/such" in finish(panel)
     assert panel.state == "error"
+    assert panel.go.disabled
+    assert panel.types["Q8_0"].disabled
+    panel.source.value = good
+    finish(panel)
+    assert not panel.go.disabled
+    assert not panel.types["Q8_0"].disabled
 
 
 def test_what_may_be_downloaded_is_looked_at_beside_the_notebook(panel, wide_file, monkeypatch):
@@ -128,6 +136,7 @@ def test_the_comparison_is_with_the_file_it_was_made_of_and_can_be_stopped(panel
     panel.go.click()
     finish(panel)
     panel.source.value = str(tiny(tmp_path / "other.gguf", tokens=300))
+    finish(panel)
     panel.compare.click()
     assert "KL" in finish(panel)
     assert panel.divergence.base == str(wide_file)

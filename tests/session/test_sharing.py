@@ -188,7 +188,7 @@ print(used() - begin, len(os.listdir("/proc/self/fd")))
 
 
 @pytest.mark.parametrize("vocab_only", [False, True])
-def test_a_closed_model_says_so(file, vocab_only):
+def test_a_closed_model_shows_that_it_is(file, vocab_only):
     model = Model(file, vocab_only=vocab_only)
     assert "tensors" in repr(model)
     model.close()

@@ -23,7 +23,7 @@ def join(parts, heads, key_dim):
     return np.concatenate((keys.swapaxes(1, 2), values), axis=1).reshape(-1, values.shape[-1])
 
 
-LATENT = TOKENS | NORMS | MLP | EXPERTS | SHARED_EXPERTS | SCORE_BIAS | {
+LATENT = TOKENS | NORMS | MLP | EXPERTS | SHARED_EXPERTS | {
     "layers.#.self_attn.q_proj": "attn_q",
     "layers.#.self_attn.q_a_proj": "attn_q_a",
     "layers.#.self_attn.q_a_layernorm": "attn_q_a_norm",
@@ -70,8 +70,11 @@ KEYS2 = COMMON | VOCABULARY | {
     ".rope.dimension_count": "qk_rope_head_dim",
     ".rope.scaling.yarn_log_multiplier": log_multiplier,
 }
-EXPORT = dict(qk_nope_head_dim=lambda s: s[".attention.key_length_mla"] - s[".rope.dimension_count"],
-              num_key_value_heads=lambda s: s[".attention.head_count"], head_dim=None, partial_rotary_factor=None)
+EXPORT = dict(n_routed_experts=lambda s: s.get(".expert_count"),
+              qk_nope_head_dim=lambda s: s[".attention.key_length_mla"] - s[".rope.dimension_count"],
+              num_key_value_heads=lambda s: s[".attention.head_count"], head_dim=lambda s: s[".rope.dimension_count"],
+              partial_rotary_factor=None) | {
+    "rope_scaling.mscale_all_dim": lambda s: 10 * s.get(".rope.scaling.yarn_log_multiplier", 0) or None}
 DEFAULTS = dict(rope_theta=10000.0, rms_norm_eps=1e-6, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64,
                 v_head_dim=128)
 
@@ -91,7 +94,7 @@ FAMILIES = (
            defaults=DEFAULTS | dict(q_lora_rank=None, max_position_embeddings=2048, routed_scaling_factor=1.0,
                                     norm_topk_prob=False, first_k_dense_replace=0)),
     Family("deepseek2", "DeepseekV3ForCausalLM KimiVLForConditionalGeneration KimiK25ForConditionalGeneration "
-           "YoutuForCausalLM YoutuVLForConditionalGeneration", LATENT, KEYS2, model_type="deepseek_v3",
+           "YoutuForCausalLM YoutuVLForConditionalGeneration", LATENT | SCORE_BIAS, KEYS2, model_type="deepseek_v3",
            renamed=unless_tied, vocabulary="bpe", export=EXPORT,
            defaults=DEFAULTS | dict(max_position_embeddings=4096, routed_scaling_factor=2.5, norm_topk_prob=True,
                                     n_group=8, topk_group=4, first_k_dense_replace=3)),

@@ -29,6 +29,15 @@ NO_SPACE = {"tokenizer.ggml.add_space_prefix": lambda c: None if c.vocabulary ==
 DEFAULTS = dict(rms_norm_eps=1e-6, max_position_embeddings=8192, head_dim=256)
 DEFAULTS3 = DEFAULTS | dict(max_position_embeddings=131072, num_attention_heads=8, num_key_value_heads=4,
                             sliding_window=4096, rope_theta=1e6, rope_local_base_freq=10000.0)
+def query_scale(blocks):
+    """What a query is scaled by the root of: the width of a head, in the largest models the width of a share."""
+    def scale(stated):
+        share = stated[".embedding_length"] // stated[".attention.head_count"]
+        return share if stated[".block_count"] == blocks else stated[".attention.key_length"]
+
+    return scale
+
+
 SHARED = dict(vocabulary="sentencepiece bpe", tokens_anyway=NO_SPACE)
 
 
@@ -39,9 +48,11 @@ FAMILIES = (
     Family("gemma2", "Gemma2ForCausalLM", BODY | shifted(SANDWICH | FINAL),
            BLOCKS | HEADS | RMS | CAPS, model_type="gemma2",
            defaults=DEFAULTS | dict(num_key_value_heads=4, attn_logit_softcapping=50.0, final_logit_softcapping=30.0,
-                                    sliding_window=4096), **SHARED),
+                                    sliding_window=4096),
+           export=dict(query_pre_attn_scalar=query_scale(46)), **SHARED),
     Family("gemma3", "Gemma3ForCausalLM Gemma3ForConditionalGeneration", GEMMA3, KEYS3, model_type="gemma3_text",
-           defaults=DEFAULTS3, **SHARED),
+           export=dict(query_pre_attn_scalar=query_scale(62)), defaults=DEFAULTS3, **SHARED),
     Family("gemma-embedding", "Gemma3TextModel", GEMMA3, KEYS3 | {".pooling_type": lambda c: c.pooling},
-           model_type="gemma3_text", root="", defaults=DEFAULTS3, **SHARED),
+           model_type="gemma3_text", root="", export=dict(query_pre_attn_scalar=query_scale(0)),
+           defaults=DEFAULTS3, **SHARED),
 )

@@ -29,7 +29,8 @@ DEFAULTS = dict(n_positions=1024, layer_norm_epsilon=1e-5)
 
 FAMILIES = (
     Family("gpt2", "GPT2LMHeadModel", TENSORS | TRANSPOSED, KEYS | {".context_length": "n_ctx n_positions"},
-           defaults=DEFAULTS, model_type="gpt2", root="transformer."),
+           defaults=DEFAULTS, model_type="gpt2", root="transformer.",
+           export=dict(n_positions=lambda s: s[".context_length"])),
     Family("starcoder", "GPTBigCodeForCausalLM", TENSORS, KEYS | {".attention.head_count_kv": 1}, defaults=DEFAULTS,
            model_type="gpt_bigcode", root="transformer.", export=dict(multi_query=True)),
 )

@@ -24,7 +24,7 @@ KEYS = COMMON | {
 }
 
 FAMILIES = (
-    Family("gpt-oss", "GptOssForCausalLM", TENSORS, KEYS, model_type="gpt_oss",
+    Family("gpt-oss", "GptOssForCausalLM", TENSORS, KEYS, model_type="gpt_oss", export={"rope_scaling.truncate": False},
            defaults=dict(rope_theta=150000.0, rms_norm_eps=1e-5, max_position_embeddings=131072, head_dim=64,
                          num_key_value_heads=8,
                          num_local_experts=128, num_experts_per_tok=4, sliding_window=128,

@@ -81,5 +81,9 @@ FAMILIES = (
            renamed=unless_tied, defaults=DEFAULTS | dict(eod_token_id=3),
            tokens_anyway={"tokenizer.ggml.eos_token_id": "eod_token_id", "tokenizer.ggml.eot_token_id": turn_end}),
     Family("hunyuan-moe", "HunYuanMoEV1ForCausalLM", MIXTURE, MOE_KEYS, model_type="hunyuan_v1_moe",
-           renamed=unless_tied, defaults=DEFAULTS),
+           renamed=unless_tied, defaults=DEFAULTS,
+           export=dict(moe_intermediate_size=lambda s: s[".expert_feed_forward_length"],
+                       moe_topk=lambda s: s[".expert_used_count"],
+                       num_shared_expert=lambda s: s[".expert_shared_count"],
+                       intermediate_size=lambda s: s[".expert_shared_feed_forward_length"])),
 )

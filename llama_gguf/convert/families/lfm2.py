@@ -4,9 +4,9 @@ from ..family import Family
 from ..keys import COMMON, VOCABULARY
 from ..rules import To
 from ..transforms import squeezed
-from .parts import ATTENTION
+from .parts import QKV
 
-TENSORS = ATTENTION | {
+TENSORS = QKV | {
     "embed_tokens": "token_embd",
     "embedding_norm": "token_embd_norm",
     "lm_head": "output",

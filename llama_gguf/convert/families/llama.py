@@ -22,6 +22,11 @@ def code_llama_end(c):
     return 32010 if c.get("vocab_size") == 32016 else None
 
 
+def no_window(c):
+    window = c.text.get("sliding_window")
+    return window and f"GGUF's llama has no sliding window: beyond {window} tokens answers will differ"
+
+
 ANYWAY = {
     "tokenizer.ggml.add_space_prefix": add_space,
     "tokenizer.ggml.add_bos_token": lambda c: False if c.get("vocab_size") == 49152 else None,
@@ -35,9 +40,10 @@ FAMILIES = (
            defaults=dict(rope_theta=10000.0, rms_norm_eps=1e-6, max_position_embeddings=2048, head_dim=head_dim,
                          num_key_value_heads=as_heads), **SHARED),
     Family("llama", "MistralForCausalLM", TURNED, model_type="mistral",
+           remark=no_window,
            defaults=dict(rope_theta=10000.0, rms_norm_eps=1e-6, max_position_embeddings=131072, head_dim=head_dim,
                          num_key_value_heads=8), **SHARED),
-    Family("llama", "MixtralForCausalLM", TURNED | MIXTRAL, model_type="mixtral",
+    Family("llama", "MixtralForCausalLM", TURNED | MIXTRAL, model_type="mixtral", remark=no_window,
            defaults=dict(rope_theta=1e6, rms_norm_eps=1e-5, max_position_embeddings=131072, num_key_value_heads=8,
                          num_experts_per_tok=2, num_local_experts=8), **SHARED),
     Family("arcee", "ArceeForCausalLM", TURNED, model_type="arcee",

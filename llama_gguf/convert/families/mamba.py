@@ -60,12 +60,13 @@ KEYS2 = WITHOUT_ATTENTION | {
     ".ssm.time_step_rank": lambda c: inner(c) // c.get("mamba_d_head", "head_dim", default=64),
     ".ssm.group_count": lambda c: c.ssm_groups,
 }
+EXPORT = dict(intermediate_size=lambda s: s[".ssm.inner_size"])
 VOCABULARY = dict(vocabulary="bpe sentencepiece", root="backbone.")
 
 FAMILIES = (
     Family("mamba", "MambaForCausalLM MambaLMHeadModel FalconMambaForCausalLM", MIXER1, KEYS1, model_type="mamba",
-           export=dict(model_type=lambda s: "falcon_mamba" if s[".ssm.dt_b_c_rms"] else "mamba"),
+           export=EXPORT | dict(model_type=lambda s: "falcon_mamba" if s[".ssm.dt_b_c_rms"] else "mamba"),
            **VOCABULARY),
     Family("mamba2", "Mamba2ForCausalLM", MIXER2, KEYS2, model_type="mamba2",
-           export=dict(head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"]), **VOCABULARY),
+           export=EXPORT | dict(head_dim=lambda s: s[".ssm.inner_size"] // s[".ssm.time_step_rank"]), **VOCABULARY),
 )

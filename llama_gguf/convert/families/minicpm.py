@@ -12,5 +12,8 @@ KEYS = COMMON | {
 
 FAMILIES = (
     Family("minicpm", "MiniCPMForCausalLM", TURNED, KEYS, model_type="minicpm", extra=long_factors,
-           vocabulary="sentencepiece llama"),
+           vocabulary="sentencepiece llama",
+           export=dict(scale_emb=lambda s: s[".embedding_scale"],
+                       scale_depth=lambda s: round(s[".residual_scale"] * s[".block_count"] ** 0.5, 6),
+                       dim_model_base=lambda s: round(s[".embedding_length"] / s[".logit_scale"]))),
 )

@@ -15,12 +15,12 @@ SANDWICH = {
     "layers.#.pre_feedforward_layernorm": "ffn_norm",
     "layers.#.post_feedforward_layernorm": "post_ffw_norm",
 }
-ATTENTION = {
+QKV = {
     "layers.#.self_attn.q_proj": "attn_q",
     "layers.#.self_attn.k_proj": "attn_k",
     "layers.#.self_attn.v_proj": "attn_v",
-    "layers.#.self_attn.o_proj": "attn_output",
 }
+ATTENTION = QKV | {"layers.#.self_attn.o_proj": "attn_output"}
 TURNED_ATTENTION = {
     **ATTENTION,
     "layers.#.self_attn.q_proj": To("attn_q", neighbours("heads")),

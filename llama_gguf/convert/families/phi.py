@@ -4,9 +4,10 @@ import math
 
 from ..family import Family
 from ..keys import BLOCKS, HEADS
-from .parts import ATTENTION, NORMS, TOKENS, as_heads, long_factors
+from .parts import NORMS, QKV, TOKENS, as_heads, long_factors
 
-PHI2 = ATTENTION | {
+EPSILON = ".attention.layer_norm_epsilon"
+PHI2 = QKV | {
     "embed_tokens": "token_embd",
     "final_layernorm": "output_norm",
     "lm_head": "output",
@@ -64,10 +65,12 @@ KEYS3 = BLOCKS | {
 }
 
 FAMILIES = (
-    Family("phi2", "PhiForCausalLM", PHI2, KEYS2, model_type="phi", export=dict(hidden_act="gelu_new"),
+    Family("phi2", "PhiForCausalLM", PHI2, KEYS2, model_type="phi",
+           export=dict(hidden_act="gelu_new", layer_norm_eps=lambda s: s[EPSILON]),
            tokens_anyway={"tokenizer.ggml.add_bos_token": False},
            defaults=dict(partial_rotary_factor=0.5, layer_norm_eps=1e-5, max_position_embeddings=2048)),
     Family("phi3", "Phi3ForCausalLM Phi4ForCausalLMV", PHI3, KEYS3, model_type="phi3", extra=long_factors,
+           export=dict(sliding_window=lambda s: s[".attention.sliding_window"] or None),
            vocabulary="gpt2-class sentencepiece bpe",
            defaults=dict(rope_theta=10000.0, rms_norm_eps=1e-5, max_position_embeddings=4096,
                          original_max_position_embeddings=4096, num_key_value_heads=as_heads)),

@@ -1,5 +1,7 @@
 """Tokens that were added to a vocabulary, from the four places where folders list them."""
 
+from ...errors import FormatError
+
 ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 
 
@@ -17,7 +19,7 @@ def added_tokens(folder, vocabulary):
     for text, i in folder.dict("added_tokens.json").items():
         if isinstance(i, int) and i >= 0:
             found[i] = text, False
-    for entry in folder.dict("tokenizer.json").get("added_tokens") or ():
+    for entry in listed(folder):
         found[entry["id"]] = entry["content"], bool(entry.get("special"))
     config = folder.dict("tokenizer_config.json")
     for i, entry in (config.get("added_tokens_decoder") or {}).items():
@@ -27,16 +29,28 @@ def added_tokens(folder, vocabulary):
     return found
 
 
+def listed(folder):
+    """The `added_tokens` of tokenizer.json; FormatError where one has no id or no text."""
+    entries = folder.dict("tokenizer.json").get("added_tokens") or []
+    for entry in entries if isinstance(entries, list) else [None]:
+        sound = isinstance(entry, dict) and isinstance(entry.get("content"), str)
+        if not sound or type(entry.get("id")) is not int or not 0 <= entry["id"] < 1 << 24:
+            raise FormatError(f"has an added token without a text or an id: {str(entry)[:100]}",
+                              path=folder.path / "tokenizer.json")
+    return entries
+
+
 def special_texts(folder):
     """Texts that tokenizer_config.json and special_tokens_map.json give a role to."""
     texts = set()
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         values = folder.dict(name)
-        texts |= {content(values.get(f"{role}_token")) for role in ROLES}
+        named = [content(values.get(f"{role}_token")) for role in ROLES]
         for key in ("additional_special_tokens", "extra_special_tokens"):
-            more = values.get(key) or ()
-            texts |= {content(entry) for entry in (more.values() if isinstance(more, dict) else more)}
-    return {text for text in texts if isinstance(text, str)}
+            more = values.get(key)
+            named += map(content, more.values() if isinstance(more, dict) else more if isinstance(more, list) else ())
+        texts |= {text for text in named if isinstance(text, str)}
+    return texts
 
 
 def _mark_roles(found, texts, vocabulary):

@@ -90,7 +90,8 @@ def _template(metadata, texts):
                    for role in ("bos", "eos"))
     ids = {text: {"id": text, "ids": [texts.index(text)], "tokens": [text]} for text in around.values()}
     a, b = ([{"Sequence": {"id": name, "type_id": 0}}] for name in "AB")
-    return {"type": "TemplateProcessing", "single": first + a + last, "pair": first + a + last + first + b + last,
+    between = {True: 2 * last or first, False: last or first, None: []}[metadata.get(PREFIX + "add_sep_token")]
+    return {"type": "TemplateProcessing", "single": first + a + last, "pair": first + a + between + b + last,
             "special_tokens": ids}
 
 

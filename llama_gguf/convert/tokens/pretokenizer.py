@@ -41,7 +41,7 @@ def recognize(folder, vocabulary, keys, arch):
     tokenizer = folder.dict("tokenizer.json")
     steps = steps_of(tokenizer.get("pre_tokenizer"))
     same = [name for name, pre in BY_NAME.items() if pre.steps == steps and pre.byte_level]
-    found = by_fingerprint(vocabulary, keys, same or _one_of_each())
+    found = by_fingerprint(vocabulary, keys, _one_of_each(same or BY_NAME))
     if found:
         return found
     if not same:
@@ -53,9 +53,9 @@ def recognize(folder, vocabulary, keys, arch):
     return next(name for name in chosen if name in alike)
 
 
-def _one_of_each():
+def _one_of_each(names):
     """A name for each way to cut."""
-    return list({pre: name for name, pre in reversed(BY_NAME.items()) if pre.byte_level}.values())
+    return list({BY_NAME[name]: name for name in reversed(names) if BY_NAME[name].byte_level}.values())
 
 
 def by_fingerprint(vocabulary, keys, names):

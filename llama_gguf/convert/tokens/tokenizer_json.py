@@ -101,6 +101,9 @@ def checked(vocabulary, folder):
 def merges_of(model, folder):
     """"a b" for each pair; a space inside of a part is written as the letter that GPT-2 has for it."""
     merges = model.get("merges") or merges_txt(folder)
+    odd = next((m for m in merges if not isinstance(m, str) and not (isinstance(m, list) and len(m) == 2)), None)
+    if odd is not None or (merges and any(isinstance(m, list) != isinstance(merges[0], list) for m in merges)):
+        raise FormatError(f"has a merge that is no pair: {str(odd)[:100]}", path=folder.path / "tokenizer.json")
     if merges and isinstance(merges[0], list):
         return [" ".join(part.replace(" ", "Ġ") for part in pair) for pair in merges]
     return list(merges)
