@@ -23,7 +23,9 @@ TOP = 8
 
 
 class Stats(dict):
-    """What `Tensor.stats` gives: a dict ready for JSON, shown as tables and a histogram in a notebook."""
+    """What `Tensor.stats` gives: a dict of plain Python (NaN where no value is finite), shown as tables and a histogram
+    in a notebook.
+    """
 
     def _repr_html_(self):
         from llama_gguf.gguf.reprs import stats_html
