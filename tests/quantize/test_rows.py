@@ -1,39 +1,16 @@
 """float32 rows into blocks: what is refused, what comes back exactly, and what nothing may depend on."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES
-from llama_gguf.quantize.recipes import NEEDED
 from llama_gguf.quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS, quantize_rows
 
 all_types = pytest.mark.parametrize("name", QUANTIZERS)
 quantized = pytest.mark.parametrize("name", [name for name in QUANTIZERS if TYPES[name].is_quantized])
 N_COLS = 512
-
-
-DATA = Path(__file__).parents[1] / "data"
-REAL = np.load(DATA / "real_rows.npz")
-GGML_ERRORS = json.loads((DATA / "ggml_errors.json").read_text())
-"""{type: [plain, weighted]}: roots of mean square errors of what ggml's quantizers (see make_ggml_errors.py) make
-of `real_rows()`, without importance (all ones where the type wants some) and with `waves()`."""
-
-
-def real_rows():
-    """Two rows of Gemma-3-270M's blk.0.ffn_down, each column scaled so that they lie on no type's grid."""
-    rows = dequantize(REAL["gemma3 blk.0.ffn_down.weight Q6_K"], TYPES["Q6_K"].id, 2048)
-    return (rows * (1 + 0.2 * np.sin(np.arange(2048)))).astype(np.float32)
-
-
-def waves():
-    """Importance of the columns of real_rows: 0.05 ... 20, the same everywhere."""
-    columns = np.arange(2048)
-    return np.exp(2 * np.sin(0.7 * columns) + np.cos(0.11 * columns)).astype(np.float32)
 
 
 def normal_rows(rows=8, n_cols=N_COLS, seed=0):
@@ -52,12 +29,6 @@ def stored(values, name, weights=None, n_threads=None):
     return dequantize(raw, TYPES[name].id, values.shape[1])
 
 
-def error(values, name, weights=None, count=None):
-    """Root of the mean square error under the weights `count`."""
-    wrong = np.square(values.astype(np.float64) - stored(values, name, weights))
-    return np.sqrt((wrong * (1 if count is None else count)).mean())
-
-
 @all_types
 def test_nothing_depends_on_the_number_of_threads(name):
     values, weights = normal_rows(37), importance()
@@ -72,38 +43,6 @@ def test_a_row_does_not_depend_on_its_neighbours(name):
     whole = quantize_rows(values, name, weights)
     for row in range(len(values)):
         np.testing.assert_array_equal(quantize_rows(values[row : row + 1], name, weights)[0], whole[row])
-
-
-@quantized
-def test_under_the_importance_its_own_error_is_the_smaller_one(name):
-    values, weights = normal_rows(32), importance()
-    assert error(values, name, weights, weights) <= error(values, name, np.ones_like(weights), weights)
-
-
-ROUNDING = 1 + 1e-6
-"""Of sums in another order, where both store the same (Q1_0)."""
-
-
-@pytest.mark.parametrize("name", GGML_ERRORS)
-def test_real_rows_lose_no_more_than_with_ggml(name):
-    plain, weighted = GGML_ERRORS[name]
-    assert error(real_rows(), name) <= plain * ROUNDING
-    assert error(real_rows(), name, waves(), waves()) <= weighted * ROUNDING
-
-
-def test_q2_0_loses_no_more_than_with_ggml():
-    """Too new for that libgguf: what llama.cpp made of one more real row, known to 11 bits."""
-    row = REAL["requantized F16"].view(np.float16).astype(np.float32)
-    theirs = dequantize(REAL["requantized Q2_0"], TYPES["Q2_0"].id, row.shape[1]).astype(np.float64)
-    assert error(row, "Q2_0") <= np.sqrt(np.square(row - theirs).mean()) * ROUNDING
-
-
-def test_ggml_has_judged_every_type():
-    assert {*GGML_ERRORS, "Q2_0", "F16", "BF16"} == set(QUANTIZERS)
-
-
-def test_what_rows_need_whole_models_need_too():
-    assert set(NEEDED) - NEEDS_IMPORTANCE == {"IQ2_S", "IQ3_XXS"} and set(NEEDED) >= NEEDS_IMPORTANCE
 
 
 @all_types
