@@ -6,11 +6,16 @@ NUMBER is general.file_type; WEIGHTS holds the importance of each tensor's colum
 llama-cpp-python, without llama_gguf.
 """
 
+import os
+import sys
+
+if __name__ == "__main__":  # this folder's types.py must not stand before Python's own
+    sys.path.append(os.path.dirname(sys.path.pop(0)))
+
 import ctypes
 import json
-import resource
-import sys
 import time
+from pathlib import Path
 
 import llama_cpp as c
 import numpy as np
@@ -37,8 +42,8 @@ def main(source, out, number, weights="", threads="2"):
     began = time.perf_counter()
     code = c.llama_model_quantize(source.encode(), out.encode(), ctypes.byref(params))
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"code": code, "seconds": seconds, "peak_bytes": peak}))
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    print(json.dumps({"code": code, "seconds": seconds, "peak_bytes": 1024 * int(peak.split()[1])}))
     return code
 
 

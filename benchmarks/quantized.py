@@ -27,14 +27,15 @@ from llama_gguf.quantize import FILE_TYPES, Imatrix
 
 HERE = Path(__file__).parent
 OURS = """
-import json, resource, sys, time
+import json, sys, time
 from llama_gguf.quantize import Imatrix, quantize_file
 source, out, name, matrix = sys.argv[1:]
 matrix = Imatrix.load(matrix) if matrix else None
 began = time.perf_counter()
 quantize_file(source, out, name, matrix, force=True)
 told = {"code": 0, "seconds": time.perf_counter() - began}
-print(json.dumps(told | {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps(told | {"peak_bytes": 1024 * int(peak.split()[1])}))
 """
 TYPES = (
     "Q8_0 Q6_K Q5_K_M Q5_K_S Q4_K_M Q4_K_S Q4_0 IQ4_XS IQ4_NL Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_XXS Q2_K Q2_K_S IQ2_M"

@@ -140,7 +140,7 @@ class Conversation:
     def system(self):
         """The system prompt, or None."""
         first = self.messages[0] if self.messages else {}
-        return first["content"] if first.get("role") == "system" else None
+        return first.get("content") if first.get("role") == "system" else None
 
     def start(self, system=None):
         """Forget everything and begin with a system prompt, or with none."""
@@ -237,4 +237,10 @@ def read(path):
 
 
 def is_messages(value):
-    return isinstance(value, list) and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in value)
+    """Each has a role; system prompts and questions have content, but an answer may be calls of tools alone."""
+    return isinstance(value, list) and all(
+        isinstance(m, dict)
+        and isinstance(m.get("role"), str)
+        and (m["role"] not in ("system", "user") or m.get("content") is not None)
+        for m in value
+    )

@@ -1,7 +1,8 @@
 """Changing what a GGUF file says of itself: keys set, renamed and removed, chat templates added.
 
 The file is written anew, whole or not at all; tensors are copied byte for byte. A change that would make a file
-something else than it is, or that stops a model from opening, is refused unless `force`d.
+something else than it is, or that stops a model from opening, is refused unless `broken` files are wanted; `force`
+replaces a file that is there.
 """
 
 import json
@@ -26,7 +27,7 @@ ADJUSTABLE = (".context_length", ".rope.freq_base", ".rope.scaling.", ".expert_u
 """Beginnings of the architecture's keys that a model may be run with other values of; the others describe tensors."""
 
 
-def set_value(path, key, value, *, kind=None, out=None, force=False, progress=None):
+def set_value(path, key, value, *, kind=None, out=None, force=False, broken=False, progress=None):
     """Give a key a value; (what it was or None, what it is) as Typed.
 
     `value`: a Python value, or text as people type it: "8192", "true", "[1, 2]". It takes the kind that the key has;
@@ -35,13 +36,13 @@ def set_value(path, key, value, *, kind=None, out=None, force=False, progress=No
     """
     with Edit(path) as edit:
         old = edit.keys.get(key)
-        edit.guard_key(key, force)
-        edit.keys[key] = typed(key, value, kind, old, force)
-        edit.write(out, force, progress)
+        edit.guard_key(key, broken)
+        edit.keys[key] = typed(key, value, kind, old, broken)
+        edit.write(out, force, broken, progress)
         return old, edit.keys[key]
 
 
-def rename(path, old, new, *, tensor=False, out=None, force=False, progress=None):
+def rename(path, old, new, *, tensor=False, out=None, force=False, broken=False, progress=None):
     """Give a key, or a tensor, another name, in its place."""
     with Edit(path) as edit:
         names = edit.tensors if tensor else edit.keys
@@ -49,25 +50,25 @@ def rename(path, old, new, *, tensor=False, out=None, force=False, progress=None
         if new in names:
             raise edit.error(f"there is a {'tensor' if tensor else 'key'} {new} already")
         for name in () if tensor else (old, new):
-            edit.guard_key(name, force)
+            edit.guard_key(name, broken)
         renamed = {new if name == old else name: value for name, value in names.items()}
         names.clear()
         names.update(renamed)
-        edit.write(out, force, progress)
+        edit.write(out, force, broken, progress)
 
 
-def remove(path, names, *, tensor=False, out=None, force=False, progress=None):
+def remove(path, names, *, tensor=False, out=None, force=False, broken=False, progress=None):
     """Take keys, or tensors, out of a file. All that are not there are named at once."""
     with Edit(path) as edit:
         edit.need(names, tensor)
         for name in names:
             if not tensor:
-                edit.guard_key(name, force)
+                edit.guard_key(name, broken)
             (edit.tensors if tensor else edit.keys).pop(name, None)
-        edit.write(out, force, progress)
+        edit.write(out, force, broken, progress)
 
 
-def add_template(path, text, name=None, *, out=None, force=False, progress=None):
+def add_template(path, text, name=None, *, out=None, force=False, broken=False, progress=None):
     """Give a file a chat template, the one that it is used with or one called `name`. It must compile."""
     with Edit(path) as edit:
         key = TEMPLATE if name is None else f"{TEMPLATE}.{name}"
@@ -75,7 +76,7 @@ def add_template(path, text, name=None, *, out=None, force=False, progress=None)
         names = [k.removeprefix(f"{TEMPLATE}.") for k in edit.keys if k.startswith(f"{TEMPLATE}.")]
         if names:
             edit.keys["tokenizer.chat_templates"] = Typed(names, "str")
-        edit.write(out, force, progress)
+        edit.write(out, force, broken, progress)
 
 
 class Edit:
@@ -101,18 +102,19 @@ class Edit:
             kind = "tensor" if tensor else "key"
             raise self.error(f"there is no {kind} {', '.join(missing)}")
 
-    def guard_key(self, key, force):
+    def guard_key(self, key, broken):
         """Refuse the keys that say what the other bytes of the file mean."""
         arch = self.file.metadata.get("general.architecture")
         own = key.removeprefix(arch) if isinstance(arch, str) and key.startswith(f"{arch}.") else ADJUSTABLE[0]
-        if force or not (key.startswith(STRUCTURE) or key in VOCABULARY or not own.startswith(ADJUSTABLE)):
+        if broken or not (key.startswith(STRUCTURE) or key in VOCABULARY or not own.startswith(ADJUSTABLE)):
             return
-        raise self.error(f"{key} says how the file is to be read; changing it breaks the file (--force does it)", key)
+        told = f"{key} says how the file is to be read; changing it breaks the file (--allow-broken does it)"
+        raise self.error(told, key)
 
-    def write(self, out, force, progress):
+    def write(self, out, force, broken, progress):
         """Write the file, if it is as good a model as before."""
-        if not force and (new := self.faults(self.keys, self.tensors) - self.faults(None, self.file.tensors)):
-            raise self.error(f"after this change: {'; '.join(sorted(new))} (--force writes it all the same)")
+        if not broken and (new := self.faults(self.keys, self.tensors) - self.faults(None, self.file.tensors)):
+            raise self.error(f"after this change: {'; '.join(sorted(new))} (--allow-broken writes it all the same)")
         target = self.target(out)
         copier = Copier(self.tensors.values(), progress)
         rows = [(name, t.type.name, t.shape, copier.data(t)) for name, t in self.tensors.items()]
@@ -164,12 +166,13 @@ def _texts(metadata, tensors):
         ChatTemplate.from_metadata(metadata, tokenizer, name).check()
 
 
-def typed(key, value, kind=None, old=None, force=False):
+def typed(key, value, kind=None, old=None, broken=False):
     """A value as Typed, of the kind that the key has (`old`) or is asked to have; ModelError where it is none."""
     had = None if old is None else old.kind + "[]" * _is_array(old.value)
     wanted = kind or had
-    if had and wanted != had and not force:
-        raise ModelError(f"{key} is a {had}; --type {wanted} would make it something else (--force does it)", key=key)
+    if had and wanted != had and not broken:
+        told = f"{key} is a {had}; --type {wanted} would make it something else (--allow-broken does it)"
+        raise ModelError(told, key=key)
     if wanted is None:
         value = _guessed(value)
         wanted = _inferred(key, value) + "[]" * _is_array(value)

@@ -58,7 +58,7 @@ class GGUFMagics(Magics):
         return None
 
     def open(self, name):
-        """The model of a name, or the one before; what was opened here and is no more asked for is closed."""
+        """The model of a name, or the one before."""
         if name is None and self.model is not None and self.model.graph is not None:
             return self.model
         name = name or self.named or DEFAULT
@@ -67,7 +67,7 @@ class GGUFMagics(Magics):
         if model is None and (name != self.named or self.model is None or self.model.graph is None):
             model = Model.from_pretrained(name)
         if model is not None and model is not self.model:
-            self.model, self.talk = model, None
+            self.model, self.talk = model, None  # the one before may have another name by now: it is not closed
         self.named = name
         return self.model
 

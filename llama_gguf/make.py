@@ -15,11 +15,13 @@ from pathlib import Path
 
 from . import cards, catalogue, hub, remote
 from .errors import Cancelled, ModelError, NameNotFound
-from .gguf import GGUFFile
+from .gguf import GGUFFile, Metadata
 from .gguf.atomic import alive, check_output
+from .gguf.shards import parse_name
 from .gguf.split import split
 from .quantize.filetypes import COPY, FILE_TYPES
 from .quantize.imatrix import CHUNK, Imatrix
+from .quantize.plan import check_importance
 from .quantize.recipes import NEEDED, known_file_type
 
 PLAIN = ("F32", "F16", "BF16")
@@ -62,6 +64,8 @@ class Making:
     cancel: object = None
     origin: dict = field(default_factory=dict)
     imatrix: Imatrix | None = None
+    text: str | None = None
+    max_size: int | None = None
     measured: dict | None = None
     issues: dict = field(default_factory=dict)
     files: list = field(default_factory=list)
@@ -76,6 +80,13 @@ class Making:
     def path(self, kind, suffix=".gguf"):
         return self.folder / f"{self.name}-{kind}{suffix}"
 
+    def check_importance(self, tensors, metadata):
+        if self.text is None:
+            check_importance(self.types, tensors.values(), metadata, self.imatrix)
+
+    def too_large(self, path):
+        return self.max_size is not None and path.stat().st_size > self.max_size
+
 
 def make(
     source, folder, types, *, imatrix=None, text=None, chunks=None, name=None, keep=False, max_size=None,
@@ -85,9 +96,9 @@ def make(
 
     source: a Hugging Face folder, a GGUF file in F32, F16 or BF16, or a NAME on the Hub of either. imatrix: a file of
     an importance matrix; text: a text file to make one of, from `chunks` chunks at most. name: the files' names begin
-    with it; None: as the model is called. keep: the converted file as well. max_size: bytes of a file, larger ones are
-    split. progress(stage, done, total); cancel() true raises Cancelled. What can be refused is, before anything is
-    written.
+    with it; None: as the model is called. keep: the converted file as well, whole. max_size: bytes of a file, larger
+    ones are split. progress(stage, done, total); cancel() true raises Cancelled. What can be refused is, before
+    anything is written.
     """
     types = [known_file_type(kind) for kind in types]
     if not types or len(set(types)) != len(types) or COPY in types:
@@ -95,7 +106,7 @@ def make(
     job = Making(str(source), Path(folder), types, name and cards.plain_name(name), n_threads, force, progress, cancel)
     _need_importance(types, imatrix, text)
     words = _read(text)
-    job.imatrix = Imatrix.load(imatrix) if imatrix else None
+    job.imatrix, job.text, job.max_size = Imatrix.load(imatrix) if imatrix else None, text, max_size
     where, converted = _located(job)
     with ExitStack() as stack:
         rough = Path(stack.enter_context(_rough(job.folder)))
@@ -104,7 +115,7 @@ def make(
             job.imatrix = _measure(job, original, words, text, chunks)
         _check_plans(job, original)
         for kind in types:
-            _quantize(job, original, kind, rough, max_size)
+            _quantize(job, original, kind, rough)
         _compare(job, original, rough)
     return cards.write(job, keep and converted)
 
@@ -171,6 +182,7 @@ def _original(job, where, converted, rough, keep):
                 raise ModelError(f"is quantized already ({', '.join(sorted(kinds))}); start from F32, F16 or BF16",
                                  path=str(where))
             job.name = job.name or cards.plain_name(file.metadata.get("general.name") or _without_type(where.stem))
+            job.check_importance(file.tensors, file.metadata)
             job.origin["files"] = [cards.described(path) for path in file.paths]
         _check_outputs(job)
         return where
@@ -180,12 +192,15 @@ def _original(job, where, converted, rough, keep):
     plan = Conversion(where, name=job.name)
     job.name = cards.plain_name(plan.metadata["general.name"].value)
     job.origin |= {"converted_to": plan.type, "notes": plan.notes}
+    job.check_importance(plan.shapes(), Metadata.of(plan.metadata))
     _check_outputs(job, [plan.type] if keep else [])
     paths = {Path(s.path) for s in plan.sources.values()} | {where / name for name in TEXTS if (where / name).is_file()}
     job.origin["files"] = [cards.described(path) for path in sorted(paths)]
-    keep = keep or plan.type in job.types
-    path = job.path(plan.type) if keep else rough / job.path(plan.type).name
+    path, final = rough / job.path(plan.type).name, job.path(plan.type)
     plan.write(path, job.force, lambda done, total: job.tell("convert", done, total))
+    if keep or (plan.type in job.types and not job.too_large(path)):
+        os.replace(path, final)
+        return final
     return path
 
 
@@ -196,7 +211,11 @@ def _without_type(stem):
 
 def _check_outputs(job, more=()):
     """Everything that will be written, before anything is."""
-    names = [job.path(kind) for kind in dict.fromkeys([*job.types, *more])]
+    names = [job.path(kind) for kind in dict.fromkeys([*job.types, *more, *["imatrix"] * (job.text is not None)])]
+    if job.max_size is not None and job.folder.is_dir():  # how many shards there will be is not known yet
+        stems = {job.path(kind).stem for kind in job.types}
+        found = [(parse_name(name), name) for name in sorted(os.listdir(job.folder))]
+        names += [job.folder / name for shard, name in found if shard and shard[0] in stems]
     for path in (*names, job.folder / "README.md", job.folder / "card.json"):
         check_output(path, None, job.force)
 
@@ -210,7 +229,6 @@ def _measure(job, original, words, text, chunks):
         job.tell("importance", done, total)
 
     path = job.path("imatrix")
-    check_output(path, None, job.force)
     with Model(original, n_ctx=CHUNK, n_threads=job.n_threads) as model:
         found = collect(model, words, n_chunks=chunks, perplexity=False, progress=told, dataset=os.path.basename(text))
     found.save(path, job.force)
@@ -230,7 +248,7 @@ def _check_plans(job, original):
             job.issues[kind] = [issue.as_dict() for issue in found]
 
 
-def _quantize(job, original, kind, rough, max_size):
+def _quantize(job, original, kind, rough):
     """One file, or its shards; a dict of it joins `job.files`."""
     from .quantize.files import quantize_file
 
@@ -238,20 +256,16 @@ def _quantize(job, original, kind, rough, max_size):
         job.tell(kind, done, total)
 
     path = job.path(kind)
-    if path == original:  # what was converted is what was asked for
-        job.files.append({"type": kind, "paths": [path], "types": cards.types_of(path)})
-        return
-    large = max_size is not None
-    done = quantize_file(original, rough / path.name if large else path, kind, job.imatrix, force=job.force,
-                         n_threads=job.n_threads, progress=told)
+    whole = path if job.max_size is None else rough / path.name
+    if original in (path, rough / path.name):  # what was converted is what was asked for
+        whole = original
+    else:
+        quantize_file(original, whole, kind, job.imatrix, force=job.force, n_threads=job.n_threads, progress=told)
     paths = [path]
-    if large:
-        paths = [Path(p) for p in done.paths]
-        if done.bytes_after > max_size:
-            paths = split(paths[0], path.with_suffix(""), max_bytes=max_size, force=job.force)
-        else:
-            os.replace(paths[0], path)
-            paths = [path]
+    if job.too_large(whole):
+        paths = split(whole, job.folder / path.stem, max_bytes=job.max_size, force=job.force)
+    elif whole != path:
+        os.replace(whole, path)
     job.files.append({"type": kind, "paths": paths, "types": cards.types_of(paths[0])})
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from llama_gguf import catalogue, elsewhere
+from llama_gguf import catalogue, elsewhere, transfer
 from llama_gguf.catalogue import ALIASES
 from llama_gguf.errors import NameNotFound
 
@@ -68,8 +68,9 @@ def _unlink(path):
 
 def _tidy(folder):
     """Remove parts of downloads that were given up, and what is empty; the folder itself, if no file is left."""
-    for part in [*folder.glob("blobs/*.part"), *folder.glob("blobs/*.part.lock")]:
-        part.unlink(missing_ok=True)
+    locks = (lock.with_suffix("") for lock in folder.glob("blobs/*.part.lock"))
+    for part in {*folder.glob("blobs/*.part"), *locks}:
+        transfer.give_up(part)
     left = [path for path in (folder / "snapshots").rglob("*") if not path.is_dir() or path.is_symlink()]
     if (folder / "snapshots").is_dir() and not left:
         for ref in (folder / "refs").rglob("*"):

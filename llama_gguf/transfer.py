@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from llama_gguf.errors import FormatError, LlamaGGUFError
 
@@ -41,6 +41,17 @@ def fetch_blob(url, blob, size, sha256, progress=False):
             os.replace(part, blob)
     part.with_name(f"{part.name}.lock").unlink(missing_ok=True)
     return True
+
+
+def give_up(part):
+    """Remove the part of a download, unless it is still going on."""
+    from huggingface_hub.utils import WeakFileLock
+
+    lock = part.with_name(f"{part.name}.lock")
+    with suppress(TimeoutError):
+        with WeakFileLock(lock, timeout=0.1):
+            part.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _fetch(url, part, size, sha256, progress):

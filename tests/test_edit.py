@@ -91,9 +91,9 @@ def test_what_would_break_the_file_is_refused(model, original, key, value, kind,
     assert model.read_bytes() == original
 
 
-def test_force_breaks_it(model):
-    edit.set_value(model, "llama.block_count", "2", force=True)
-    edit.set_value(model, "general.name", "1", kind="u8", force=True)
+def test_it_is_broken_where_that_is_wanted(model):
+    edit.set_value(model, "llama.block_count", "2", broken=True)
+    edit.set_value(model, "general.name", "1", kind="u8", broken=True)
     assert contents(model)[0]["general.name"] == ("u8", 1)
     with pytest.raises(ModelError):
         Model(model)
@@ -120,7 +120,7 @@ def test_names_change_in_their_places(model):
             edit.rename(model, old, new)
     with pytest.raises(ModelError, match=r"after this change: .*output_norm\.weight is missing"):
         edit.rename(model, "output_norm.weight", "norm.weight", tensor=True)
-    edit.rename(model, "output_norm.weight", "norm.weight", tensor=True, force=True)
+    edit.rename(model, "output_norm.weight", "norm.weight", tensor=True, broken=True)
     assert contents(model)[1] == {{"output_norm.weight": "norm.weight"}.get(k, k): v for k, v in tensors.items()}
 
 
@@ -156,6 +156,10 @@ def test_another_file_may_be_written(model, original, tmp_path):
         edit.set_value(model, "general.name", "y", out=tmp_path / "out.gguf")
     with pytest.raises(FileExistsError, match="also an input"):
         edit.set_value(model, "general.name", "y", out=model, force=True)
+    with pytest.raises(ModelError, match="--allow-broken"):
+        edit.set_value(model, "llama.block_count", "2", out=tmp_path / "out.gguf", force=True)
+    with pytest.raises(FileExistsError, match="--force"):
+        edit.set_value(model, "llama.block_count", "2", out=tmp_path / "out.gguf", broken=True)
     edit.set_value(model, "general.name", "y", out=tmp_path / "out.gguf", force=True)
     assert contents(tmp_path / "out.gguf")[0]["general.name"] == ("str", "y")
     edit.set_value(model, "general.name", "y")

@@ -41,6 +41,9 @@ def test_a_picture_is_sound_and_harmless(kind, tmp_path):
     assert "alert" not in picture or "&lt;script&gt;" in picture
     assert picture._repr_html_() == picture
     picture.save(tmp_path / "page.html", title=NASTY)
+    with pytest.raises(FileExistsError, match="--force"):
+        picture.save(tmp_path / "page.html")
+    picture.save(tmp_path / "page.html", title=NASTY, force=True)
     ET.fromstring((tmp_path / "page.html").read_text().split("\n", 1)[1])
 
 

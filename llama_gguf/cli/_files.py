@@ -12,7 +12,7 @@ force = click.option("--force", is_flag=True, help="Replace a file that is there
 
 
 class Size(click.ParamType):
-    """2G, 500MB, 1.5GiB: bytes. Decimal unless it says i."""
+    """2G, 500MB, 1.5GiB, or a number of bytes. Decimal unless it says i."""
 
     name = "size"
 

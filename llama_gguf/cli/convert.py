@@ -3,6 +3,7 @@
 import click
 
 from llama_gguf.cli._output import emit_json, human_size, json_option, note
+from llama_gguf.cli._quantizing import warn
 
 
 @click.command()
@@ -34,6 +35,8 @@ def convert(folder, out, kind, pre, name, check, dry_run, force, as_json):
     path = None if dry_run else _written(conversion, out, force)
     for text in conversion.notes:
         note(f"Note: {text}")
+    if path:
+        warn(path)
     if as_json:
         emit_json(conversion.summary() | {"path": path and str(path)})
     elif path:

@@ -5,10 +5,10 @@ import click
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import note
 
-FORCE = "Change it though it breaks the file; replace a file that is there."
 outcome = _model.options(
     click.option("-o", "--output", metavar="FILE", help="Write here. Default: in place."),
-    click.option("--force", is_flag=True, help=FORCE),
+    click.option("--allow-broken", "broken", is_flag=True, help="Change it though it breaks the file."),
+    _files.force,
 )
 of_tensors = click.option("--tensor", is_flag=True, help="Names of tensors, not of keys.")
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False))
@@ -20,11 +20,11 @@ file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=Fal
 @click.argument("value")
 @click.option("--type", "kind", metavar="TYPE", help="Of a new key: u32, f32, bool, str, i32[], ...")
 @outcome
-def set_value(file, key, value, kind, output, force):
+def set_value(file, key, value, kind, output, broken, force):
     """Set a metadata key.
 
     KEY keeps its type. The file is written anew, whole or not at all, tensors byte for byte. Keys that describe
-    tensors or vocabulary are refused without --force.
+    tensors or vocabulary are refused without --allow-broken.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def set_value(file, key, value, kind, output, force):
     from llama_gguf import edit
 
     with _files.bytes_bar("write") as bar:
-        old, new = edit.set_value(file, key, value, kind=kind, out=output, force=force, progress=bar)
+        old, new = edit.set_value(file, key, value, kind=kind, out=output, broken=broken, force=force, progress=bar)
     was = "new" if old is None else f"was {_shown(old)}"
     note(f"{key} = {_shown(new)} ({new.kind}), {was}")
     click.echo(output or file)
@@ -52,7 +52,7 @@ def _shown(typed):
 @click.argument("new")
 @of_tensors
 @outcome
-def rename(file, old, new, tensor, output, force):
+def rename(file, old, new, tensor, output, broken, force):
     """Give a key, or a tensor, another name.
 
     \b
@@ -62,7 +62,7 @@ def rename(file, old, new, tensor, output, force):
     from llama_gguf import edit
 
     with _files.bytes_bar("write") as bar:
-        edit.rename(file, old, new, tensor=tensor, out=output, force=force, progress=bar)
+        edit.rename(file, old, new, tensor=tensor, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)
 
 
@@ -71,7 +71,7 @@ def rename(file, old, new, tensor, output, force):
 @click.argument("names", nargs=-1, required=True)
 @of_tensors
 @outcome
-def remove(file, names, tensor, output, force):
+def remove(file, names, tensor, output, broken, force):
     """Take keys, or tensors, out of a file.
 
     \b
@@ -81,7 +81,7 @@ def remove(file, names, tensor, output, force):
     from llama_gguf import edit
 
     with _files.bytes_bar("write") as bar:
-        edit.remove(file, names, tensor=tensor, out=output, force=force, progress=bar)
+        edit.remove(file, names, tensor=tensor, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)
 
 
@@ -90,7 +90,7 @@ def remove(file, names, tensor, output, force):
 @click.argument("template", type=click.File(encoding="utf-8"))
 @click.option("--name", help="Add it under a name, beside the one that is used (tool_use, rag ...).")
 @outcome
-def add_template(file, template, name, output, force):
+def add_template(file, template, name, output, broken, force):
     """Add a chat template, or replace it.
 
     TEMPLATE is a Jinja file, or - for stdin. It must compile.
@@ -102,5 +102,5 @@ def add_template(file, template, name, output, force):
     from llama_gguf import edit
 
     with _files.bytes_bar("write") as bar:
-        edit.add_template(file, template.read(), name, out=output, force=force, progress=bar)
+        edit.add_template(file, template.read(), name, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)

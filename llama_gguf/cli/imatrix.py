@@ -2,11 +2,9 @@
 
 import click
 
-from llama_gguf.cli import _model
+from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, json_option, note, table
-from llama_gguf.cli._sizes import progress_bar
-
-SAVE_EVERY = 16
+from llama_gguf.cli._quantizing import progress_bar
 
 
 @click.command()
@@ -21,7 +19,7 @@ SAVE_EVERY = 16
 @click.option("--no-ppl", is_flag=True, help="No running perplexity: quicker.")
 @click.option("--stats", is_flag=True, help="Statistics of the result, or of --in-file, as a table.")
 @click.option("--picture", type=click.Path(dir_okay=False), help="Save them as a page with heat maps.")
-@click.option("--force", is_flag=True, help="Replace -o if it exists.")
+@_files.force
 @_model.threads
 @json_option
 def imatrix(model, text, output, inputs, resume, chunk_size, chunks, no_ppl, stats, picture, force, threads, as_json):
@@ -40,13 +38,14 @@ def imatrix(model, text, output, inputs, resume, chunk_size, chunks, no_ppl, sta
       llama-gguf imatrix --in-file imatrix.gguf --picture imatrix.html
     """
     check_usage(model, text, output, inputs, resume, stats or picture or as_json)
+    check_outputs(output, picture, force, resume)
     matrix = joined(inputs, chunk_size)
     if model:
         matrix = collected(model, text, output, matrix, resume, chunk_size, chunks, not no_ppl, force, threads)
     elif output:
         matrix.save(output, force)
     if picture:
-        matrix.stats().picture_page(picture)
+        matrix.stats().picture_page(picture, force)
     show(matrix, output, stats, as_json)
 
 
@@ -74,32 +73,31 @@ def joined(inputs, chunk_size):
 def collected(model, text, output, start, resume, chunk_size, chunks, perplexity, force, threads):
     import os
 
-    from llama_gguf.quantize.collect import collect
+    from llama_gguf.quantize.collect import collect_file
     from llama_gguf.quantize.imatrix import Imatrix
 
-    unfinished = resume and os.path.exists(output)
-    if os.path.exists(output) and not (force or unfinished):
-        raise FileExistsError(17, "it exists already; --force replaces it, --resume goes on", output)
     with open(text, encoding="utf-8", errors="strict") as file:
         words = file.read()
-    mine = Imatrix.load(output) if unfinished else Imatrix(chunk_size=chunk_size)
-    if unfinished:
-        note(f"going on after {mine.n_chunks} chunks of {output}")
-
-    def save(matrix):
-        (start.merge(matrix) if len(start) else matrix).save(output, force=True)
-
+    if resume and os.path.exists(output):
+        note(f"going on after {Imatrix.load(output).n_chunks} chunks of {output}")
     with _model.open_model(model, n_threads=threads) as opened, progress_bar("chunk", scale=False) as bar:
 
-        def told(done, total, ppl, matrix):
+        def told(done, total, ppl, _):
             bar(done, total, f"perplexity {ppl:.4f}" if ppl else "")
-            if done % SAVE_EVERY == 0 and done < total:
-                save(matrix)
 
-        matrix = collect(opened, words, chunk=chunk_size, n_chunks=chunks, perplexity=perplexity, start=mine,
-                         progress=told, dataset=text)
-    save(matrix)
-    return Imatrix.load(output)
+        return collect_file(opened, words, output, resume=resume, force=force, add=start if len(start) else None,
+                            chunk=chunk_size, n_chunks=chunks, perplexity=perplexity, progress=told,
+                            dataset=os.path.basename(text))
+
+
+def check_outputs(output, picture, force, resume):
+    from llama_gguf.gguf.atomic import check_output
+    from llama_gguf.quantize.collect import check_file
+
+    if output:
+        check_file(output, force, resume)
+    if picture:
+        check_output(picture, None, force)
 
 
 def show(matrix, output, stats, as_json):

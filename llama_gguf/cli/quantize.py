@@ -2,9 +2,9 @@
 
 import click
 
-from llama_gguf.cli import _model
+from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
-from llama_gguf.cli._sizes import Override, Size, TensorTypes, progress_bar
+from llama_gguf.cli._quantizing import Override, TensorTypes, progress_bar, warn
 
 option = click.option
 
@@ -23,7 +23,7 @@ imatrix_options = _model.options(
     option("--exclude-weights", "exclude", multiple=True, metavar="NAME", help="Not for these."),
 )
 target_options = _model.options(
-    option("--target-size", type=Size(), metavar="SIZE", help="Choose types for a file of 80MB, 1.5GiB ... at most."),
+    option("--target-size", type=_files.Size(), metavar="SIZE", help="Choose types for a file so large at most: 80MB."),
     option("--target-bpw", type=click.FloatRange(0, min_open=True), metavar="BITS", help="Or of so many bits each."),
     option("--sensitivity", "kl_text", type=click.Path(exists=True, dir_okay=False), metavar="TEXT",
            help="Measure for each matrix how much KL divergence noise in it causes, on a text; slower, better."),
@@ -35,7 +35,7 @@ file_options = _model.options(
     option("--override-kv", "overrides", type=Override(), multiple=True, metavar="KEY=TYPE:VALUE",
          help="Set metadata; TYPE is int, float, bool or str."),
     option("--dry-run", is_flag=True, help="Types, sizes and predicted errors; write nothing."),
-    option("--force", is_flag=True, help="Replace OUT if it exists."),
+    _files.force,
 )
 
 
@@ -75,8 +75,12 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
     check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
     matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
     path = _model.resolve(source)
+    check_outputs(path, [None if dry_run or keep_split else out, export_types], force)
     if sized:
-        wanted = sought(path, target_size, target_bpw, matrix, kl_text, export_types, allow_requantize, threads)
+        wanted = sought(path, target_size, target_bpw, matrix, kl_text, allow_requantize, threads)
+        if export_types:
+            export(wanted, export_types, force)
+        wanted = wanted.recipe
     else:
         wanted = Recipe(file_type, tensor_types=pairs, **recipe)
     if dry_run:
@@ -92,9 +96,16 @@ def check_target(sized, file_type, both, others, more):
         raise click.UsageError("give one of --target-size and --target-bpw")
 
 
-def sought(path, n_bytes, bits, matrix, kl_text, export_types, requantize, threads):
-    """The Recipe for a size; its types are written to `export_types` too."""
-    from llama_gguf.gguf import replacing
+def check_outputs(path, outputs, force):
+    """Before the search for types, which takes long."""
+    from llama_gguf.gguf.atomic import check_output
+
+    for out in filter(None, outputs):
+        check_output(out, None, force, [path])
+
+
+def sought(path, n_bytes, bits, matrix, kl_text, requantize, threads):
+    """The targets.Target for a size."""
     from llama_gguf.quantize.targets import measured_sensitivity, recipe_for_size
 
     sensitivity = None
@@ -103,11 +114,15 @@ def sought(path, n_bytes, bits, matrix, kl_text, export_types, requantize, threa
             with open(kl_text, encoding="utf-8") as file, _model.open_model(path, n_threads=threads) as model:
                 sensitivity = measured_sensitivity(model, file.read(), progress=bar, weights=matrix)
         how = {"sensitivity": sensitivity, "requantize": requantize, "progress": bar}
-        target = recipe_for_size(path, n_bytes, bits, matrix, **how)
-    if export_types:
-        with replacing(export_types) as file:
-            file.write(target.as_tensor_types().encode())
-    return target.recipe
+        return recipe_for_size(path, n_bytes, bits, matrix, **how)
+
+
+def export(target, path, force):
+    """Its types as a --tensor-type-file."""
+    from llama_gguf.gguf import replacing
+
+    with replacing(path, force=force) as file:
+        file.write(target.as_tensor_types().encode())
 
 
 def pairs_of(path):
@@ -140,15 +155,6 @@ def write(path, out, recipe, matrix, as_json, **options):
     else:
         note(f"{human_size(result.bytes_before)} -> {human_size(result.bytes_after)}, {bits:.2f} bits per weight")
         click.echo("\n".join(map(str, result.paths)))
-
-
-def warn(path, recipe, matrix):
-    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
-    from llama_gguf.checks import compatibility_issues
-
-    for issue in compatibility_issues(path, recipe, matrix, weights=False):
-        if issue.severity == "warning":
-            note(f"Warning: {issue.summary} [{issue.id}]")
 
 
 def show_plan(path, recipe, matrix, requantize, as_json):

@@ -48,8 +48,7 @@ class Conversion:
             self.type = writing.automatic(self.tensors)
         self.metadata = self._metadata(name, pre)
         if check:
-            kinds = {p.name: writing.kind_of(p, self.type) for p in self.tensors}
-            checking.check(self.metadata, {p.name: checking.Shape(p, kinds[p.name]) for p in self.tensors}, self.folder)
+            checking.check(self.metadata, self.shapes(), self.folder)
 
     @property
     def notes(self):
@@ -58,6 +57,10 @@ class Conversion:
     @property
     def arch(self):
         return self.family.arch
+
+    def shapes(self):
+        """{name: object with name, shape, type} of the tensors as the file will have them."""
+        return {p.name: checking.Shape(p, writing.kind_of(p, self.type)) for p in self.tensors}
 
     def summary(self):
         """What the file is or would be, ready for JSON."""

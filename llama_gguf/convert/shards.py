@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ModelError
+from ..gguf.atomic import move_all
 from .folder import Folder
 from .safetensors import header_of
 
@@ -21,16 +22,17 @@ TEXTS = (".json", ".txt", ".model", ".jinja", ".md", ".tiktoken")
 def new_folder(folder, force=False):
     """A temporary folder that becomes `folder` when the block ends without an error.
 
-    One that has files is refused without `force`; with it, files are replaced one by one, old weights are removed and
-    files of other names stay.
+    One that has files is refused without `force`; with it, files are replaced, old weights are removed and files of
+    other names stay. An error leaves it as it was.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(17, "it is a file", str(folder))
     if folder.exists() and any(folder.iterdir()) and not force:
         raise FileExistsError(17, "it is not empty; --force (force=True) replaces what is in it", str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    beside = folder if folder.exists() else folder.parent  # a folder that is there may be a disk of its own
+    temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=beside))
     try:
         yield temp
         _replace(temp, folder)
@@ -43,12 +45,13 @@ def _replace(temp, folder):
     if not folder.exists():
         os.rename(temp, folder)
         return
-    for old in folder.glob("model*.safetensors*"):
-        old.unlink()
-    for new in [path for path in temp.rglob("*") if path.is_file()]:
-        target = folder / new.relative_to(temp)
+    moves = [(path, folder / path.relative_to(temp)) for path in temp.rglob("*") if path.is_file()]
+    targets = {target for _, target in moves}
+    for target in targets:
         target.parent.mkdir(exist_ok=True)
-        os.replace(new, target)
+    away = Path(tempfile.mkdtemp(dir=temp))
+    stale = [path for path in folder.glob("model*.safetensors*") if path not in targets]
+    move_all([*moves, *((path, away / path.name) for path in stale)])
 
 
 def write(folder, tensors, max_shard_bytes=DEFAULT, progress=None):

@@ -85,7 +85,7 @@ def checked_values(tensor, values):
 
 def with_tensor(model, name, type=None, values=None, weights=None):
     """A model that differs in one tensor. It shares file, vocabulary and packed weights with `model`, which stays as
-    it is: only this tensor is converted and packed. Close the new one before the old.
+    it is: only this tensor is converted and packed. It is not steered. Close the new one before the old.
     """
     model._need_weights()
     tensor = model.tensors[name]
@@ -95,6 +95,7 @@ def with_tensor(model, name, type=None, values=None, weights=None):
     new = copy.copy(model)
     new.tensors = Tensors({**model.tensors, name: changed})
     new.file, new._lock, new._session, new._embedder = SharedFile(model), threading.RLock(), None, None
+    new.steering, new._steers = {}, {}
     new.store = model.store.without(name)
     try:
         new.graph = new.trace_graph()

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: a temporary sibling, fsync, rename, fsync of the folder.
+"""Writing a file, or several, whole or not at all: temporary siblings, fsync, rename, fsync of the folder.
 
 Whoever has the old file mapped keeps its bytes; a crash leaves the old file or the new one.
 """
@@ -17,12 +17,12 @@ except ImportError:  # Windows: an open file cannot be removed there, so no lock
 
 
 @contextlib.contextmanager
-def replacing(path, size=None, force=False, inputs=()):
+def replacing(path, size=None, force=False, inputs=(), rename=None):
     """A binary file to write; it becomes `path` when the block ends without an error.
 
     `size` is what will be written, if known: free space is checked first. Raises
     FileExistsError where `path` exists and `force` is not set, or is one of `inputs`; OSError
-    names `path` and, if known, the bytes needed.
+    names `path` and, if known, the bytes needed. rename(temporary, path): called at the end instead of os.replace.
     """
     path = os.fspath(path)
     _refuse(path, force, inputs)
@@ -30,7 +30,7 @@ def replacing(path, size=None, force=False, inputs=()):
     folder = folder or "."
     _sweep(folder, name)
     _check_space(folder, path, size)
-    temp = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temp = _beside(path)
     try:
         with open(temp, "xb") as out:
             _lock(out)
@@ -38,7 +38,7 @@ def replacing(path, size=None, force=False, inputs=()):
             out.flush()
             os.fsync(out.fileno())
         _refuse(path, force, inputs)  # it may have appeared meanwhile
-        os.replace(temp, path)
+        (rename or os.replace)(temp, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temp)
@@ -46,6 +46,67 @@ def replacing(path, size=None, force=False, inputs=()):
             raise _explained(error, path, size) from error
         raise
     _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def replacing_all():
+    """A function that opens files as `replacing` does. They appear when the block ends, the first opened last, or none
+    of them does."""
+    moves = []
+    try:
+        with contextlib.ExitStack() as files:
+            yield lambda *output: files.enter_context(replacing(*output, rename=lambda *move: moves.append(move)))
+        move_all(moves)
+    finally:
+        for temp, _ in moves:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
+
+
+def move_all(moves):
+    """Rename each (from, to), in order; where one cannot be, those before it are undone and the error is raised.
+
+    What stands at `to` is kept under another name until the end. A crash between two renames may leave some files old
+    and some new, each of them whole.
+    """
+    done, kept = [], []
+    try:
+        for source, target in moves:
+            if os.path.lexists(target):
+                kept.append(_beside(target))
+                done.append(_keep(target, kept[-1]))
+            os.replace(source, target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            try:
+                os.replace(target, source)
+            except OSError:
+                kept = [path for path in kept if path != target]  # rather a file too many than an old one lost
+        raise
+    finally:
+        for path in kept:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+    for folder in {os.path.dirname(target) or "." for _, target in moves}:
+        _sync_folder(folder)
+
+
+def _keep(path, other):
+    """Keep the file as `other` too; (path, other). Disks without hard links: as `other` alone."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        raise IsADirectoryError(errno.EISDIR, "a folder is where the file should be", os.fspath(path))
+    try:
+        os.link(path, other, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        os.rename(path, other)
+    return path, other
+
+
+def _beside(path):
+    """A new name for a temporary file in the folder of `path`; `_sweep` knows it."""
+    folder, name = os.path.split(os.fspath(path))
+    return os.path.join(folder or ".", f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def check_output(path, size=None, force=False, inputs=()):

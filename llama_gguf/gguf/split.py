@@ -5,11 +5,10 @@ that joining what was cut gives the file back, byte for byte, if it was laid out
 """
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
 from llama_gguf.errors import FormatError
-from llama_gguf.gguf.atomic import check_output, replacing
+from llama_gguf.gguf.atomic import check_output, replacing_all
 from llama_gguf.gguf.copying import Copier
 from llama_gguf.gguf.reader import GGUFFile
 from llama_gguf.gguf.shards import shard_name
@@ -132,6 +131,6 @@ def _write_all(shards):
     whole = sum(shard.size for shard in shards)
     for shard in shards:
         check_output(shard.path, whole, shard.force, shard.inputs)
-    with ExitStack() as open_files:
+    with replacing_all() as opened:
         for shard in shards:
-            shard.write_to(open_files.enter_context(replacing(shard.path, shard.size, shard.force, shard.inputs)))
+            shard.write_to(opened(shard.path, shard.size, shard.force, shard.inputs))

@@ -50,6 +50,8 @@ def ablate(model, text_or_ids, name="attn_out", *, metric=None, with_=0.0):
     metric: function of the logits (tokens, n_vocab); None: log-probability, at the end, of the token that is likeliest
     there. with_: what takes the place, a number, or "mean" of the value over all positions.
     """
+    if isinstance(with_, str) and with_ != "mean":
+        raise ValueError(f'with_ is a number or "mean", not {with_!r}')
     ids = read(model, text_or_ids)
     metric = metric or log_probability(model, int(model.logits(ids)[-1].argmax()))
 

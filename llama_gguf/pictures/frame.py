@@ -1,7 +1,10 @@
 """What every picture is made of: escaped text, numbers, an SVG with a text alternative, a page to save it in."""
 
+import contextlib
+import errno
 import html
 import math
+import os
 
 FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:12px"
 MONO = "font-family:ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -20,10 +23,19 @@ class Picture(str):
     def _repr_html_(self):
         return str(self)
 
-    def save(self, path, title="llama-gguf"):
-        """Write a whole page that follows the reader's light or dark setting."""
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page(self, title))
+    def save(self, path, title="llama-gguf", force=False):
+        """Write a whole page that follows the reader's light or dark setting; a file stays unless `force`."""
+        path = os.fspath(path)
+        if os.path.lexists(path) and not force:
+            raise FileExistsError(errno.EEXIST, "it exists already; --force (force=True) replaces it", path)
+        temp = f"{path}.{os.getpid()}.tmp"  # gguf.atomic does more, but stands above pictures
+        try:
+            with open(temp, "w", encoding="utf-8") as file:
+                file.write(page(self, title))
+            os.replace(temp, path)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
 
 
 def page(body, title="llama-gguf"):

@@ -5,17 +5,20 @@ count what they were given, each its own tokens.
 """
 
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from llama_gguf.errors import Cancelled, ModelError
+from llama_gguf.gguf.atomic import check_output
 from llama_gguf.quantize.imatrix import CHUNK, Entry, Imatrix
 from llama_gguf.session import Session
 
 PRODUCTS = ("matmul", "heads_matmul", "experts", "experts_sum")
 LOGITS = 128 << 20
 """Bytes of logits that are in memory at a time."""
+SAVE_EVERY = 16  # chunks
 ROWS = 64
 """Rows that are summed in float32 before they are added up in float64."""
 
@@ -33,7 +36,7 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     ids = model.ids(tokens)
     pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:n_chunks]
     if not pieces:
-        raise ModelError(f"the text has {len(ids)} tokens, less than one chunk of {chunk}; give more, or --chunk less")
+        raise ModelError(f"the text has {len(ids)} tokens, less than one chunk of {chunk}; give more, or chunk less")
     imatrix = start or Imatrix(chunk_size=chunk)
     if imatrix.chunk_size != chunk:
         raise ModelError(f"the matrix to go on from has chunks of {imatrix.chunk_size} tokens, not {chunk}")
@@ -51,6 +54,49 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
         if progress:
             progress(i + 1, len(pieces), run.perplexity, imatrix)
     return imatrix
+
+
+def collect_file(model, tokens, path, *, resume=False, force=False, add=None, progress=None, dataset=None, **how):
+    """`collect` into the file `path`, saved every SAVE_EVERY chunks; the Imatrix as it was written.
+
+    resume: go on where an unfinished `path` stopped, if there is one; ModelError where it is of another text
+    (`dataset`) or another model. add: an Imatrix whose sums are added.
+    """
+    check_file(path, force, resume)
+    mine = Imatrix.load(path) if resume and os.path.exists(path) else None
+    if mine is not None:
+        _check_resumed(mine, model, dataset)
+
+    def save(matrix):
+        (add.merge(matrix) if add else matrix).save(path, force=True)
+
+    def told(done, total, perplexity, matrix):
+        if progress:
+            progress(done, total, perplexity, matrix)
+        if done % SAVE_EVERY == 0 and done < total:
+            save(matrix)
+
+    save(collect(model, tokens, start=mine, progress=told, dataset=dataset, **how))
+    return Imatrix.load(path)
+
+
+def check_file(path, force=False, resume=False):
+    """Raise what `collect_file` would before it begins."""
+    if os.path.exists(path) and not (force or resume):
+        told = "it exists already; --force (force=True) replaces it, --resume (resume=True) goes on"
+        raise FileExistsError(17, told, os.fspath(path))
+    check_output(path, None, True)
+
+
+def _check_resumed(matrix, model, dataset):
+    known = [os.path.basename(name) for name in matrix.datasets]
+    if dataset and known and os.path.basename(dataset) not in known:
+        raise ModelError(f"it was collected of {', '.join(known)}, not of {dataset}; it cannot go on",
+                         path=str(matrix.path))
+    for name in matrix:
+        if name not in model.tensors:
+            raise ModelError(f"it was made with another model: this one has no tensor {name}", path=str(matrix.path))
+        matrix.weights(name, model.tensors[name].shape)
 
 
 @dataclass

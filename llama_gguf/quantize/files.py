@@ -4,12 +4,11 @@
 """
 
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from llama_gguf.errors import Cancelled, ModelError
 from llama_gguf.gguf import GGUFFile, GGUFWriter, Typed
-from llama_gguf.gguf.atomic import check_output, replacing
+from llama_gguf.gguf.atomic import check_output, replacing_all
 from llama_gguf.gguf.shards import parse_name, shard_name
 from llama_gguf.quantize.filetypes import COPY
 from llama_gguf.quantize.plan import as_float, plan_file
@@ -55,9 +54,9 @@ def quantize_file(
         size = sum(w.size for w in writers)
         for w in writers:
             check_output(w.path, size, force, w.inputs)
-        with ExitStack() as stack:  # shards get their names together, when the last is written
+        with replacing_all() as opened:
             for w in writers:
-                w.write_to(stack.enter_context(replacing(w.path, w.size, force, w.inputs)))
+                w.write_to(opened(w.path, w.size, force, w.inputs))
         return Quantized([w.path for w in writers], plan, file.size, size)
 
 
@@ -123,8 +122,8 @@ def new_metadata(plan, overrides):
 
 
 def imatrix_keys(imatrix):
-    """Where the importance came from."""
-    keys = {"quantize.imatrix.file": Typed(str(imatrix.path or ""), "str")}
+    """Where the importance came from: the name of its file, for the folder is nobody else's business."""
+    keys = {"quantize.imatrix.file": Typed(os.path.basename(imatrix.path or ""), "str")}
     if imatrix.datasets:
         keys["quantize.imatrix.dataset"] = Typed(imatrix.datasets[0], "str")
     keys["quantize.imatrix.entries_count"] = Typed(len(imatrix), "u32")

@@ -58,7 +58,7 @@ class Plan:
             elif TYPES[t.source].is_quantized and not requantize:
                 yield (f"tensor {t.name} is {t.source} already, and quantizing it again to {t.target} loses more than"
                        " starting from the original would; --allow-requantize (requantize=True) does it all the same")
-            if t.needs_importance and self.importance(t) is None:
+            if self.importance(t) is None and t.needs_importance:
                 yield self._missing(t)
 
     def _missing(self, t):
@@ -94,6 +94,18 @@ class Plan:
         n = sum(t.n_elements for t in self.file.tensors.values())
         return 8 * self.n_bytes / n if n else 0.0
 
+    def __repr__(self):
+        about = f"{len(self.changing)} of {len(self.tensors)} tensors change, {self.n_bytes:,} bytes"
+        return f"<Plan for {self.recipe.type}: {about}, {self.bits_per_weight:.2f} bits per weight>"
+
+    def _repr_html_(self):
+        from llama_gguf.pictures import table
+
+        rows = [(t.name, t.source, t.target, t.bytes_after, "" if t.error is None else t.error, t.reason)
+                for t in self.tensors]
+        title = "; ".join([repr(self).strip("<>"), *self.problems[:3]])
+        return str(table(rows, ("tensor", "from", "to", "bytes", "error", "why"), title))
+
     def measure(self, progress=None):
         """The same plan with the error of each tensor that changes, measured on a sample of its rows."""
         for i, t in enumerate(self.tensors):
@@ -113,6 +125,20 @@ def plan_file(src, recipe, imatrix=None, *, requantize=False, errors=False, prog
     file = src if isinstance(src, GGUFFile) else GGUFFile(os.fspath(src))
     plan = Plan(file, recipe if isinstance(recipe, Recipe) else Recipe(recipe), imatrix, requantize=requantize)
     return plan.measure(progress) if errors else plan
+
+
+def check_importance(types, tensors, metadata, imatrix=None):
+    """ModelError where a file type makes a tensor useless without importance that is not there: known by name, shape
+    and type of the tensors, before there is a file.
+    """
+    tensors = [(t.name, t.shape, t.type.name) for t in tensors]
+    for kind in types:
+        for c in Recipe(kind).choose(tensors, Traits.of(metadata), imatrix is not None):
+            known = imatrix is not None and imatrix.weights(c.name, c.shape) is not None
+            if c.changes and c.needs_importance and not known:
+                lacks = "and the importance matrix has nothing for it" if imatrix else "give an importance matrix"
+                raise ModelError(f"{kind} would make {c.name} {c.target}, which is useless without importance: {lacks},"
+                                 " or a text to make one of", tensor=c.name)
 
 
 def predicted_error(tensor, target, importance=None):

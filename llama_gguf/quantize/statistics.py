@@ -102,9 +102,9 @@ class Statistics:
         maps = [self.picture(column) for column in ("mean", "evenness", "cosine")] if self.layers else []
         return together(*maps, table(self.rows, list(COLUMNS)))
 
-    def picture_page(self, path):
-        """Write the pictures as a page."""
-        self.pictures().save(path, "importance matrix")
+    def picture_page(self, path, force=False):
+        """Write the pictures as a page; a file that is there stays unless `force`."""
+        self.pictures().save(path, "importance matrix", force)
 
     def _repr_html_(self):
         return str(self.pictures())

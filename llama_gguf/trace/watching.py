@@ -12,6 +12,7 @@ class Watching:
     """The methods of Model that run watched passes."""
 
     steering = {}  # layer: what is added to the values that leave it; see `steer`
+    _steers = {}  # (vector, strength) of each `steer` that is going on, by a key of its own
 
     def trace(self, text_or_ids, names=None, max_tokens=0):
         """Watch and edit the values of a pass, and of up to `max_tokens` tokens after it; see trace.Trace.
@@ -50,13 +51,21 @@ class Watching:
         self._need_weights()
         vector.check(self)
         with self._lock:
-            before = self.steering, self._session, self._embedder
-            layers = sorted({*self.steering, *vector.directions})
-            added = {i: self.steering.get(i, 0) + vector.at(i) * np.float32(strength) for i in layers}
-            self.steering, self._session, self._embedder = added, None, None
+            mine, before, kept = object(), self._steers, (self._session, self._embedder)
+            self._steer({**before, mine: (vector, np.float32(strength))})
         try:
             yield self
         finally:
             with self._lock:
                 if self.graph is not None:
-                    self.steering, self._session, self._embedder = before
+                    left = {key: one for key, one in self._steers.items() if key is not mine}
+                    same = left.keys() == before.keys()  # else another thread began or ended meanwhile
+                    self._steer(left, *(kept if same else ()))
+
+    def _steer(self, steers, session=None, embedder=None):
+        """Steer by these from now on. `session` and `embedder` are what was made while just these were in force."""
+        self._steers, added = steers, {}
+        for vector, strength in steers.values():
+            for i in sorted(vector.directions):
+                added[i] = added.get(i, 0) + vector.at(i) * strength
+        self.steering, self._session, self._embedder = dict(sorted(added.items())), session, embedder

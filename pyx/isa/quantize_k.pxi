@@ -3,8 +3,8 @@
 from llama_gguf.engine.blocks cimport SUPER, block_q2_K, block_q3_K, block_q4_K, block_q5_K, block_q6_K
 
 cdef Codes CODES_Q2_K = whole_codes(0, 3, -0.9, 1.5)
-cdef Codes CODES_Q3_K = whole_codes(-4, 3, -0.9, 1.8)
-cdef Codes CODES_Q6_K = whole_codes(-32, 31, -0.9, 1.8)
+cdef Codes CODES_Q3_K = whole_codes(-4, 3, -1, 2.5)
+cdef Codes CODES_Q6_K = whole_codes(-32, 31, -1, 2.5)
 cdef Codes SCALES_4 = scale_codes(0, 15, -0.9, 0.9, 1)
 cdef Codes SCALES_6 = scale_codes(0, 63, -0.9, 0.9, 1)
 cdef Codes SIGNED_6 = scale_codes(-32, 31, -0.9, 0.9, 1)

@@ -4,12 +4,12 @@ from llama_gguf.engine.blocks cimport (
     block_q1_0, block_q2_0, block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_q8_0, half_to_float,
 )
 
-cdef Codes CODES_Q4_0 = whole_codes(-8, 7, -0.9, 2.1)
-cdef Codes CODES_Q5_0 = whole_codes(-16, 15, -0.9, 2.1)
+cdef Codes CODES_Q4_0 = whole_codes(-8, 7, -1, 2.5)
+cdef Codes CODES_Q5_0 = whole_codes(-16, 15, -1, 2.5)
 cdef Codes CODES_Q8_0 = whole_codes(-127, 127, -0.7, 0.8)
 cdef Codes CODES_Q2_0 = whole_codes(-1, 2, -0.5, 2.5)
 cdef Codes CODES_Q4_1 = whole_codes(0, 15, -1.2, 2.1)
-cdef Codes CODES_Q5_1 = whole_codes(0, 31, -0.9, 2.1)
+cdef Codes CODES_Q5_1 = whole_codes(0, 31, -1, 2.2)
 
 
 cdef void quantize_f16(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
@@ -142,7 +142,37 @@ cdef inline Scale2 half_pair(const float* x, const float* w, const Codes* codes)
     if unit == 0:
         return Scale2(0, middle, 0, 0)
     found = best_pair(y, w, 32, codes, False)
+    if on_grid(y, codes.high, &found):
+        settle(y, w, codes.high, &found)
     return Scale2(found.scale * unit, found.minimum * unit + middle, 0, 0)
+
+
+cdef inline bint on_grid(const float* x, float high, const Scale2* found) noexcept nogil:
+    """Are the first values where codes are, as after an earlier quantization?"""
+    cdef float off, inv = inverse_of(found.scale)
+    cdef int j
+    for j in range(4):
+        off = (x[j] - found.minimum) * inv
+        if fabsf(off - <float>code_near(off, 0, <int>high)) > <float>1e-3:
+            return False
+    return True
+
+
+cdef void settle(const float* x, const float* w, float high, Scale2* found) noexcept nogil:
+    """The least squares once more in double precision: so values on a grid come back exactly."""
+    cdef double ww = 0, wx = 0, wq = 0, xq = 0, qq = 0, det
+    cdef float inv = inverse_of(found.scale), q
+    cdef int j
+    for j in range(32):
+        q = <float>code_near((x[j] - found.minimum) * inv, 0, <int>high)
+        ww += w[j]
+        wx += <double>w[j] * x[j]
+        wq += <double>w[j] * q
+        xq += <double>w[j] * x[j] * q
+        qq += <double>w[j] * q * q
+    det = ww * qq - wq * wq
+    if det > 1e-9 * ww * qq:
+        found.scale, found.minimum = <float>((ww * xq - wx * wq) / det), <float>((qq * wx - wq * xq) / det)
 
 
 cdef void quantize_q4_1(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:

@@ -55,11 +55,11 @@ cdef inline void code_pairs_from(int l, int m, int high, int* ls, int* ms) noexc
 
 
 cdef struct Normal:      # sums of the least squares for d and dmin
-    float ll
-    float lm
-    float mm
-    float lx
-    float mx
+    double ll
+    double lm
+    double mm
+    double lx
+    double mx
 
 
 cdef void fit_code_pairs(const float* x, const float* w, float high, int top, const Scale2* ideal, Grouped* found,
@@ -79,21 +79,27 @@ cdef void fit_code_pairs(const float* x, const float* w, float high, int top, co
         code_pairs_from(min(l, top) - 1, min(m, top) - 1, top, ls, ms)
         try_code_pairs(x + g * found.size, w + g * found.size, found.size, &sums, high, d[0], dmin[0], ls, ms, &best)
         found.l[g], found.m[g] = <int8_t>best.l, <int8_t>best.m
-        normal.ll += <float>(best.l * best.l) * best.qq
-        normal.lm += <float>(best.l * best.m) * best.q
-        normal.mm += <float>(best.m * best.m) * sums.w
-        normal.lx += <float>best.l * best.xq
-        normal.mx += <float>best.m * sums.x
+        normal.ll += <double>(best.l * best.l) * best.qq
+        normal.lm += <double>(best.l * best.m) * best.q
+        normal.mm += <double>(best.m * best.m) * sums.w
+        normal.lx += <double>best.l * best.xq
+        normal.mx += <double>best.m * sums.x
     solve(&normal, d, dmin)
 
 
+cdef inline double gain_of(const Normal* s, double d, double dmin) noexcept nogil:
+    return 2 * (d * s.lx - dmin * s.mx) - (d * d * s.ll - 2 * d * dmin * s.lm + dmin * dmin * s.mm)
+
+
 cdef inline void solve(const Normal* s, float* d, float* dmin) noexcept nogil:
-    cdef float det = s.ll * s.mm - s.lm * s.lm
-    if det > <float>1e-6 * s.ll * s.mm:
-        d[0] = (s.lx * s.mm - s.mx * s.lm) / det
-        dmin[0] = (s.lx * s.lm - s.mx * s.ll) / det
+    """The best d and dmin, unless these sums cannot tell."""
+    cdef double det = s.ll * s.mm - s.lm * s.lm, new_d = d[0], new_dmin = dmin[0]
+    if det > SHARP * s.ll * s.mm:
+        new_d, new_dmin = (s.lx * s.mm - s.mx * s.lm) / det, (s.lx * s.lm - s.mx * s.ll) / det
     elif s.ll > 0:
-        d[0] = s.lx / s.ll
+        new_d = (s.lx + new_dmin * s.lm) / s.ll
+    if gain_of(s, new_d, new_dmin) > gain_of(s, d[0], dmin[0]):
+        d[0], dmin[0] = <float>new_d, <float>new_dmin
 
 
 cdef void fit_super_pairs(const float* x, const float* w, int groups, const Codes* codes, const Codes* scale_codes,

@@ -1,5 +1,8 @@
 # The search for a scale and a minimum at once: value = scale * code + minimum, codes 0 ... high.
 
+cdef float SHARP = 1e-4
+"""How far apart codes must be, variance over mean square under the weights, to tell scale from minimum in float32."""
+
 cdef struct Sums:        # over the values of a group
     float w
     float x              # weighted, as all below
@@ -28,6 +31,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
     cdef float scales0[CANDIDATES]
     cdef float minima[CANDIDATES]
     cdef float squares[CANDIDATES]
+    cdef float sharp[CANDIDATES]
     cdef vf zero = vf_zero(), top = vf_set1(high), sw = vf_set1(sums.w), sx = vf_set1(sums.x)
     cdef vf inv, least, q, wq, v, xq, qq, sq, d, s, m
     cdef int c, j
@@ -41,7 +45,9 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
             sq = vf_add(sq, wq)
-        d = vf_max(vf_sub(vf_mul(sw, qq), vf_mul(sq, sq)), vf_set1(<float>1e-20))
+        d = vf_sub(vf_mul(sw, qq), vf_mul(sq, sq))
+        vf_store(sharp + c * LANES, vf_sub(d, vf_mul(vf_mul(sw, qq), vf_set1(SHARP))))
+        d = vf_max(d, vf_set1(<float>1e-30))
         s = vf_div(vf_sub(vf_mul(sw, xq), vf_mul(sx, sq)), d)
         m = vf_div(vf_sub(vf_mul(qq, sx), vf_mul(sq, xq)), d)
         vf_store(scales + c * LANES, s)
@@ -52,7 +58,7 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         vf_store(scales0 + c * LANES, s)
         vf_store(gains0 + c * LANES, vf_mul(s, xq))
     for c in range(CANDIDATES):
-        if below and minima[c] > 0:
+        if below and minima[c] > 0 or sharp[c] <= 0:
             scales[c], minima[c], gains[c] = scales0[c], 0, gains0[c]
         if gains[c] > best.gain and scales[c] > 0:
             best.gain, best.scale, best.minimum, best.qq = gains[c], scales[c], minima[c], squares[c]

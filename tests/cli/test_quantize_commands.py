@@ -86,8 +86,11 @@ def test_matrices_are_added_up_shown_and_gone_on_with(program, model, here):
     collect = ("imatrix", model, "-f", "text.txt", "--chunk-size", "32", "-o")
     assert program(*collect, "all.gguf").exit_code == 0
     assert program(*collect, "part.gguf", "--chunks", "2").exit_code == 0
-    assert "--resume goes on" in program(*collect, "part.gguf").stderr
+    assert "--resume (resume=True) goes on" in program(*collect, "part.gguf").stderr
     assert "going on after 2 chunks" in program(*collect, "part.gguf", "--resume").stderr
+    (here / "other.txt").write_text((here / "text.txt").read_text())
+    other = ["other.txt" if word == "text.txt" else word for word in collect]
+    assert "of text.txt, not of other.txt" in program(*other, "part.gguf", "--resume").stderr
     whole, part = Imatrix.load("all.gguf"), Imatrix.load("part.gguf")
     name = "blk.1.ffn_down.weight"
     assert part.n_chunks == whole.n_chunks > 2 and part[name].squares == pytest.approx(whole[name].squares, rel=1e-5)
@@ -96,8 +99,20 @@ def test_matrices_are_added_up_shown_and_gone_on_with(program, model, here):
     shown = program("imatrix", "--in-file", "all.gguf", "--stats", "--picture", "i.html")
     assert shown.stdout.split()[:3] == ["TENSOR", "COLUMNS", "SUM"] and name in shown.stdout
     assert "<svg" in (here / "i.html").read_text()
+    assert "--force" in program("imatrix", "--in-file", "all.gguf", "-o", "new.gguf", "--picture", "i.html").stderr
+    assert program(*collect, "none/new.gguf").exit_code == 1 and not os.path.exists("new.gguf")
     told = json.loads(program("imatrix", "--in-file", "all.gguf", "--json").stdout)
     assert {r["tensor"] for r in told["tensors"]} == set(whole) and len(told["layers"]) == 2
+
+
+def test_types_for_a_size_are_searched_for_last(program, model, here, monkeypatch):
+    """What is there is refused before the search, which takes long."""
+    monkeypatch.setattr("llama_gguf.quantize.targets.recipe_for_size", lambda *_, **__: pytest.fail("searched"))
+    (here / "types.txt").write_text("old")
+    for out, types in (("types.txt", "new.txt"), ("new.gguf", "types.txt")):
+        refused = program("quantize", model, out, "--target-size", "1MB", "--export-types", types)
+        assert refused.exit_code == 1 and "--force" in refused.stderr
+    assert program("quantize", model, "new.gguf", "--target-size", "0MB").exit_code == 2
 
 
 @pytest.mark.parametrize(

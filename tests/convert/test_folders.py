@@ -217,3 +217,34 @@ def test_a_folder_is_split_and_merged(tmp_path):
     resplit(tmp_path / "many", tmp_path / "one")
     assert (tmp_path / "one/model.safetensors").read_bytes() == (path / "model.safetensors").read_bytes()
     assert (tmp_path / "one/config.json").read_bytes() == (path / "config.json").read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_keeps_its_weights(tmp_path):
+    """A folder stands where a file should: old weights and everything else are as they were."""
+    folder(tmp_path / "source", LLAMA, llama())
+    out = folder(tmp_path / "out", LLAMA, {"old": np.ones(2, np.float32)})
+    (out / "config.json").unlink()
+    (out / "config.json").mkdir()
+    (out / "model-00001-of-00002.safetensors").write_bytes(b"stale")
+    before = {str(path): path.is_dir() or path.read_bytes() for path in out.rglob("*")}
+    with pytest.raises(IsADirectoryError):
+        resplit(tmp_path / "source", out, force=True)
+    assert {str(path): path.is_dir() or path.read_bytes() for path in out.rglob("*")} == before
+    (out / "config.json").rmdir()
+    resplit(tmp_path / "source", out, force=True)
+    assert not (out / "model-00001-of-00002.safetensors").exists()
+    assert sorted(os.listdir(out)) == sorted(os.listdir(tmp_path / "source"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat("/tmp").st_dev,
+                    reason="one file system only")
+def test_a_link_to_another_disk_is_followed(tmp_path):
+    import tempfile
+
+    folder(tmp_path / "source", LLAMA, llama())
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as disk:
+        (tmp_path / "out").symlink_to(disk)
+        for _ in range(2):
+            resplit(tmp_path / "source", tmp_path / "out", force=True)
+            assert sorted(os.listdir(disk)) == sorted(os.listdir(tmp_path / "source"))
+    assert sorted(os.listdir(tmp_path)) == ["out", "source"]

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from llama_gguf.gguf import atomic, replacing
+from llama_gguf.gguf.atomic import replacing_all
 
 
 @pytest.fixture
@@ -161,3 +162,27 @@ def test_a_full_disk_keeps_the_old_file_and_says_how_much_is_needed(path, limit)
     assert done.returncode == 0, done.stderr
     assert "100,064 bytes are needed" in done.stdout and str(path) in done.stdout
     assert os.listdir(path.parent) == ["out.bin"] and path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_several_files_appear_or_none(tmp_path, monkeypatch, links):
+    """The second rename fails; the first is undone, with and without hard links."""
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
+    (tmp_path / "b").write_bytes(b"old")
+
+    def write_all():
+        with replacing_all() as start:
+            for name in "abc":
+                start(tmp_path / name, None, True).write(b"new")
+            assert not (tmp_path / "c").exists()
+
+    real = os.replace
+    broken = lambda a, b: real(a, b) if os.path.basename(b) != "a" else real("/none/of/it", b)  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", broken)
+        with pytest.raises(FileNotFoundError):
+            write_all()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"b": b"old"}
+    write_all()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys("abc", b"new")

@@ -16,7 +16,7 @@ from llama_gguf.cli import cli
 from llama_gguf.errors import Cancelled, FormatError, ModelError, NameNotFound
 from llama_gguf.make import TEXT, make
 from llama_gguf.quantize.files import quantize_file
-from llama_gguf.quantize.imatrix import Imatrix
+from llama_gguf.quantize.imatrix import Entry, Imatrix
 from llama_gguf.testing import tiny
 
 from .server import COMMIT
@@ -136,6 +136,8 @@ def test_large_files_are_split(source, tmp_path):
 
 def test_what_cannot_be_made_is_refused_before_anything_is_written(source, tmp_path, text):
     quantized = tiny(tmp_path / "q.gguf", type="Q8_0")
+    wide, empty = tiny(tmp_path / "wide.gguf", type="F16", width=256, ff=256, layers=1), tmp_path / "empty.gguf"
+    Imatrix({"other.weight": Entry(np.ones((1, 8)), 1, np.ones((1, 8)))}, [], 1, 128).save(empty)
     for wrong, words, options in (
         (source, "IQ2_XS want an importance matrix", dict(types=["Q8_0", "IQ2_XS"])),
         (source, "no file type 'Q9'", dict(types=["Q9"])),
@@ -143,6 +145,9 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(source, tmp_p
         (source, "different types", dict(types=[])),
         (source, "loaded or made", dict(types=["Q8_0"], text=text, imatrix=text)),
         (quantized, "is quantized already", dict(types=["Q4_0"])),
+        (wide, "IQ3_XS would make .* IQ3_XXS, .* give an importance matrix", dict(types=["Q8_0", "IQ3_XS"])),
+        (wide, "Q2_K_S would make .* Q2_K,", dict(types=["Q2_K_S"])),
+        (wide, "nothing for it", dict(types=["IQ3_XXS"], imatrix=empty)),
     ):
         with pytest.raises(ModelError, match=words):
             make(wrong, tmp_path / "out", **options)
@@ -160,6 +165,27 @@ def test_what_is_there_needs_force(source, tmp_path):
     assert os.listdir(tmp_path / "out") == ["README.md"]
     make(source, tmp_path / "out", ["Q8_0"], force=True)
     assert "My-model" in (tmp_path / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["imatrix.gguf", "Q8_0-00001-of-00009.gguf"])
+def test_matrices_and_shards_that_are_there_need_force(tmp_path, text, name):
+    """Both were found only after converting, quantizing, measuring."""
+    folder = folder_of(tmp_path / "Small-Llama")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / f"Small-Llama-{name}").write_text("mine")
+    with pytest.raises(FileExistsError, match="--force"):
+        make(folder, tmp_path / "out", ["F16", "Q8_0"], text=text, max_size=100_000)
+    assert os.listdir(tmp_path / "out") == [f"Small-Llama-{name}"]
+
+
+def test_what_was_converted_is_split_too(tmp_path):
+    folder = folder_of(tmp_path / "Small-Llama")
+    large, small = make(folder, tmp_path / "out", ["F16", "Q4_0"], max_size=60_000)["files"]
+    assert {name.partition("0000")[0] for name in os.listdir(tmp_path / "out")} == {
+        "Small-Llama-F16-", "Small-Llama-Q4_0.gguf", "README.md", "card.json"}
+    assert all(shard["size_bytes"] <= 60_000 for shard in large["shards"]) and "shards" not in small
+    (kept,) = make(folder, tmp_path / "whole", ["F16"], max_size=10**9)["files"]
+    assert kept["file"] == "Small-Llama-F16.gguf"
 
 
 def test_a_cancelled_run_leaves_whole_files_only(source, tmp_path):

@@ -173,3 +173,18 @@ def test_search_takes_author_and_order(server):
     assert {row["name"] for row in rows} == {"ann/tiny-GGUF", "ann/split-GGUF"}
     assert "sort=likes" in server.requests[-1][1]
     assert program("models", "search", "x", "--sort", "beauty").exit_code == 2
+
+
+def test_a_download_that_goes_on_keeps_its_part(tmp_path):
+    """As its process holds the lock, taking a model of the same repository away leaves it; what was given up goes."""
+    from huggingface_hub.utils import WeakFileLock
+
+    blobs = tmp_path / "models--ann--m" / "blobs"
+    blobs.mkdir(parents=True)
+    for name in ("going.part", "left.part", "left.part.lock"):
+        (blobs / name).write_bytes(b"x")
+    with WeakFileLock(blobs / "going.part.lock"):
+        shelf._tidy(blobs.parent)
+        assert {path.name for path in blobs.iterdir()} == {"going.part", "going.part.lock"}
+    shelf._tidy(blobs.parent)
+    assert not blobs.parent.exists()

@@ -209,6 +209,8 @@ def test_sweeps_equal_passes_that_are_edited_one_by_one(name):
 
 def test_ablation_equals_a_pass_without(model):
     metric = lambda logits: float(logits[-1, 40])  # noqa: E731
+    with pytest.raises(ValueError, match="'median'"):
+        lens.ablate(model, IDS, with_="median")
     found = lens.ablate(model, IDS, "ffn_out", metric=metric, with_="mean")
     ref = Reference(model)
     ref.logits(IDS)

@@ -194,3 +194,19 @@ def test_embeddings_are_steered_too():
         with model.steer(random_vector(model, [1])):
             assert np.abs(model.embed("abc") - plain).max() > 1e-3
         np.testing.assert_array_equal(model.embed("abc"), plain)
+
+
+def test_steering_of_two_threads_ends_in_any_order(model):
+    """A in, B in, A out, B out: each takes its own away."""
+    a, b, plain = random_vector(model, [1]), random_vector(model, [1, 2], 1), model.logits(IDS)
+    first, second = model.steer(a), model.steer(b, 2.0)
+    first.__enter__()
+    second.__enter__()
+    with model.with_tensor("blk.0.attn_q.weight") as other:
+        assert np.array_equal(other.logits(IDS), plain)
+    first.__exit__(None, None, None)
+    alone = model.logits(IDS)
+    second.__exit__(None, None, None)
+    assert np.array_equal(model.logits(IDS), plain) and not model.steering
+    with model.steer(b, 2.0):
+        assert np.array_equal(model.logits(IDS), alone)

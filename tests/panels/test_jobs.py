@@ -130,3 +130,18 @@ def test_an_interpreter_that_ends_stops_its_panels(tiny_file):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "running\n"
     assert done.stderr == ""
+
+
+def test_a_widget_that_cannot_be_set_at_last_ends_the_job():
+    class Broken:
+        def __setattr__(self, name, value):
+            if value:
+                raise RuntimeError("no such comm")
+
+    def work(job):
+        sink = Broken()
+        for i in range(2):
+            job.show(sink, value=i)
+
+    ((end, outcome),) = ended(work, Clock())
+    assert end == "error" and "no such comm" in str(outcome)

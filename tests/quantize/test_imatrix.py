@@ -1,6 +1,7 @@
 """Importance matrices: what is collected is what NumPy makes of the reference's values; files of both formats."""
 
 import struct
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from llama_gguf import Model
 from llama_gguf.errors import Cancelled, FormatError, ModelError
 from llama_gguf.quantize import Imatrix
-from llama_gguf.quantize.collect import collect, whole_name
+from llama_gguf.quantize.collect import collect, collect_file, whole_name
 from llama_gguf.quantize.imatrix import Entry
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
@@ -69,6 +70,23 @@ def test_sums_are_those_of_the_reference(arch, tmp_path):
     for name, (squares, counts) in wanted.items():
         assert imatrix[name].counts.tolist() == counts.tolist()
         np.testing.assert_allclose(imatrix[name].squares.reshape(-1), squares.reshape(-1), rtol=1e-4, atol=1e-6)
+
+
+GOLDEN = Path(__file__).parents[1] / "data" / "imatrix_llama_cpp.npz"
+
+
+@pytest.mark.parametrize("arch", ["llama", "qwen3moe", "deepseek2"])
+def test_sums_are_those_of_llama_cpp(arch, tmp_path):
+    """Of every product that its evaluation callback shows (benchmarks/peer_imatrix.py), the tied output's too."""
+    golden = np.load(GOLDEN)
+    keys = [k.split("|") for k in golden.files if k.startswith(f"{arch}|")]
+    with Model(tiny(tmp_path / "tiny.gguf", arch, tied=arch == "llama"), exact=True) as model:
+        imatrix = collect(model, golden["ids"].tolist(), chunk=32)
+    assert set(imatrix) == {name for _, name, _ in keys} and len(imatrix) > 10
+    for name, entry in imatrix.items():
+        assert entry.counts.tolist() == golden[f"{arch}|{name}|counts"].tolist()
+        wanted = golden[f"{arch}|{name}|squares"].reshape(-1)
+        np.testing.assert_allclose(entry.squares.reshape(-1), wanted, rtol=1e-3, atol=1e-3 * wanted.max())
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -226,3 +244,30 @@ def test_a_cut_file_is_refused(imatrix, suffix, tmp_path):
 def test_a_model_is_no_importance_matrix(tmp_path):
     with pytest.raises(FormatError, match="this is a model, not an importance matrix"):
         Imatrix.load(tiny(tmp_path / "tiny.gguf"))
+
+
+def test_a_file_is_gone_on_with_where_text_and_model_are_the_same(tmp_path, monkeypatch):
+    """Saved on the way, ended by an interrupt, gone on with: the sums of one go."""
+    monkeypatch.setattr("llama_gguf.quantize.collect.SAVE_EVERY", 1)
+    ids, path, how = list(range(1, 100)) * 2, tmp_path / "i.gguf", {"chunk": 32, "perplexity": False, "dataset": "a"}
+
+    def interrupt(done, *_):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with Model(tiny(tmp_path / "t.gguf"), n_threads=1) as model:
+        with pytest.raises(KeyboardInterrupt):
+            collect_file(model, ids, path, progress=interrupt, **how)
+        assert Imatrix.load(path).n_chunks == 2
+        with pytest.raises(FileExistsError, match="--resume"):
+            collect_file(model, ids, path, **how)
+        with pytest.raises(ModelError, match="of a, not of b"):
+            collect_file(model, ids, path, resume=True, **how | {"dataset": "b"})
+        found, want = collect_file(model, ids, path, resume=True, **how), collect(model, ids, **how)
+    assert found.n_chunks == want.n_chunks == 6
+    for name, entry in want.items():
+        assert found[name].squares == pytest.approx(entry.squares, rel=1e-6)
+    for other, says in (({"width": 32}, "another model"), ({"layers": 1}, "no tensor blk.1")):
+        with Model(tiny(tmp_path / "o.gguf", **other), n_threads=1) as model, pytest.raises(ModelError, match=says):
+            collect_file(model, ids, path, resume=True, **how)
+        (tmp_path / "o.gguf").unlink()

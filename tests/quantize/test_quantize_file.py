@@ -70,6 +70,7 @@ def test_the_model_runs_and_is_as_large_as_planned(source, out):
 
 def test_predicted_error_is_the_error_of_the_file(source, out):
     plan = plan_file(source, "Q4_0", errors=True)
+    assert "bits per weight" in repr(plan) and "blk.1.ffn_up.weight" in plan._repr_html_()
     quantize_file(source, out, "Q4_0")
     was = {t.name: t.data for t in gguf.GGUFReader(source).tensors}
     for t in gguf.GGUFReader(out).tensors:
@@ -97,6 +98,9 @@ def test_impossible_wishes_are_refused_before_anything_is_written(source, out, t
     for recipe in ("IQ2_XXS", Recipe("Q8_0", token_embedding_type="IQ1_S")):
         with pytest.raises(ModelError, match="useless without importance"):
             quantize_file(source, out, recipe)
+    strange = Imatrix.of({"blk.0.attn_q.weight": (np.ones(64), 1)})
+    with pytest.raises(ModelError, match="another model"):
+        quantize_file(source, out, "Q8_0", strange)
     assert not os.listdir(tmp_path)
     quantize_file(source, out, "Q8_0")
     with pytest.raises(ModelError, match=r"Q8_0 already.*--allow-requantize"):

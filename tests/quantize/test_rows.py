@@ -29,12 +29,6 @@ def stored(values, name, weights=None, n_threads=None):
     return dequantize(raw, TYPES[name].id, values.shape[1])
 
 
-def error(values, name, weights=None, count=None):
-    """Root of the mean square error under the weights `count`."""
-    wrong = np.square(values.astype(np.float64) - stored(values, name, weights))
-    return np.sqrt((wrong * (1 if count is None else count)).mean())
-
-
 @all_types
 def test_nothing_depends_on_the_number_of_threads(name):
     values, weights = normal_rows(37), importance()
@@ -49,12 +43,6 @@ def test_a_row_does_not_depend_on_its_neighbours(name):
     whole = quantize_rows(values, name, weights)
     for row in range(len(values)):
         np.testing.assert_array_equal(quantize_rows(values[row : row + 1], name, weights)[0], whole[row])
-
-
-@quantized
-def test_under_the_importance_its_own_error_is_the_smaller_one(name):
-    values, weights = normal_rows(32), importance()
-    assert error(values, name, weights, weights) <= error(values, name, np.ones_like(weights), weights)
 
 
 @all_types

@@ -74,9 +74,14 @@ def test_the_hull_leaves_out_what_is_never_best():
 
 def test_a_sensitive_matrix_gets_more_bits(source):
     name, pattern = "blk.0.ffn_up.weight", r"^blk\.0\.ffn_up\.weight$"
-    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity=how) for how in ({}, {name: 1e3})]
-    plain, keen = (dict(target.recipe.tensor_types)[pattern] for target in found)
-    assert plain in ("Q4_0", "Q5_0") and keen in ("Q8_0", "F32")
+    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity={name: kl}) for kl in (1e-6, 1e6)]
+    dull, keen = (dict(target.recipe.tensor_types)[pattern] for target in found)
+    assert dull == "Q4_0" and keen in ("Q8_0", "F32")
+
+
+def test_the_output_matters_most_where_nothing_is_measured(source):
+    target = recipe_for_size(source, 1_000_000, types=FEW)
+    assert dict(target.recipe.tensor_types)[r"^token_embd\.weight$"] in ("Q8_0", "F32")
 
 
 def test_too_small_a_size_names_the_least(source):

@@ -124,4 +124,7 @@ def test_saved_whole_and_loaded_whole_or_not_at_all(model, tmp_path):
     (tmp_path / "bad.json").write_text('{"messages": [{"content": 1}]}')
     with pytest.raises(FormatError, match=r"bad\.json"):
         other.load(tmp_path / "bad.json")
+    (tmp_path / "empty.json").write_text('[{"role": "system"}]')
+    with pytest.raises(FormatError, match="role and content"):
+        other.load(tmp_path / "empty.json")
     assert other.messages == HI

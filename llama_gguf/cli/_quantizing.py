@@ -1,27 +1,11 @@
-"""What quantizing and its neighbours share on the command line: sizes, KEY=TYPE:VALUE, progress."""
+"""What quantize and its neighbours share: KEY=TYPE:VALUE, REGEX=TYPE, a bar that shows what is worked on, warnings."""
 
-import re
 import sys
 from contextlib import contextmanager
 
 import click
 
-UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-class Size(click.ParamType):
-    """80MB, 1.5GiB or a number of bytes."""
-
-    name = "size"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"\s*([0-9.]+)\s*([a-z]*)\s*", str(value).lower())
-        try:
-            return int(float(found[1]) * UNITS[found[2]])
-        except (TypeError, KeyError, ValueError):
-            self.fail(f"{value!r} is no size; write 80MB, 1.5GiB or a number of bytes", param, ctx)
+from llama_gguf.cli._output import note
 
 
 class Override(click.ParamType):
@@ -70,3 +54,12 @@ def move(bar, done, total, text):
     bar.total = total
     bar.set_postfix_str(text, refresh=False)
     bar.update(done - bar.n)
+
+
+def warn(path, recipe=None, matrix=None):
+    """The findings of `llama-gguf check` that cost quality; what cannot work is refused anyway."""
+    from llama_gguf.checks import compatibility_issues
+
+    for issue in compatibility_issues(path, recipe, matrix, weights=False):
+        if issue.severity == "warning":
+            note(f"Warning: {issue.summary} [{issue.id}]")
