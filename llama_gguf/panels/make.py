@@ -37,7 +37,7 @@ class MakePanel(Panel):
         self.halt = parts.button("Stop", "stop", "Stop; files that are there by then are whole")
         self.types = {name: parts.button(name, f"type-{name}", f"Make {name}") for name in FILE_TYPES}
         self.banner, self.view = parts.html("banner"), parts.html("card")
-        self.actions, self.stops = [self.look, self.go], [self.halt]
+        self.actions, self.stops = [self.look, self.go, self.source, self.text], [self.halt]
         self._choose(types)
         for name, button in self.types.items():
             button.layout.width = "200px"
