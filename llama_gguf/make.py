@@ -13,18 +13,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import cards, catalogue, hub, remote
-from .errors import Cancelled, ModelError, NameNotFound
+from . import cards, catalogue
+from .errors import Cancelled, ModelError
 from .gguf import GGUFFile, Metadata
 from .gguf.atomic import alive, check_output
 from .gguf.shards import parse_name
 from .gguf.split import split
+from .makeable import check_plain, located
 from .quantize.filetypes import COPY, FILE_TYPES
 from .quantize.imatrix import CHUNK, Imatrix
 from .quantize.plan import check_importance
 from .quantize.recipes import NEEDED, known_file_type
 
-PLAIN = ("F32", "F16", "BF16")
 TEXTS = ("config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 """Files of a folder, beside its tensors, that say what a model is."""
 WINDOW, WINDOWS = 128, 4  # tokens and number of the windows on which files are compared
@@ -107,7 +107,7 @@ def make(
     _need_importance(types, imatrix, text)
     words = _read(text)
     job.imatrix, job.text, job.max_size = Imatrix.load(imatrix) if imatrix else None, text, max_size
-    where, converted = _located(job)
+    where, converted, job.origin = located(job.source, job.tell)
     with ExitStack() as stack:
         rough = Path(stack.enter_context(_rough(job.folder)))
         original = _original(job, where, converted, rough, keep)
@@ -148,39 +148,11 @@ def _read(text):
         raise ModelError(f"is not UTF-8 text ({error.reason})", path=str(text)) from None
 
 
-def _located(job):
-    """(path, is it a folder to convert?) of the source, downloaded where it is not here."""
-    path = Path(job.source).expanduser()
-    job.origin["name"] = path.resolve().name if path.exists() else job.source
-    if path.is_dir():
-        return path, True
-    scheme = job.source.partition(":")[0] in catalogue.SCHEMES
-    if path.is_file() or path.is_absolute() or scheme or job.source in catalogue.ALIASES:
-        return hub.resolve(job.source), False
-    job.tell("download")
-    want = catalogue.parse(job.source)
-    if want.file or want.quant:
-        return hub.resolve(job.source), False
-    job.origin["repository"], found = want.repo, remote.fetch_folder(want)
-    if found is not None:
-        job.origin["revision"] = found.name
-        return found, True
-    for kind in PLAIN:
-        try:
-            return hub.resolve(job.source, quant=kind), False
-        except NameNotFound:
-            pass
-    raise NameNotFound(f"{want.repo} on the Hub has neither safetensors nor a GGUF file in F32, F16 or BF16")
-
-
 def _original(job, where, converted, rough, keep):
     """The path of the file to quantize; its name, and where it is from, are known from now on."""
     if not converted:
         with GGUFFile(where) as file:
-            kinds = {t.type.name for t in file.tensors.values() if t.type.is_quantized}
-            if kinds:
-                raise ModelError(f"is quantized already ({', '.join(sorted(kinds))}); start from F32, F16 or BF16",
-                                 path=str(where))
+            check_plain(file)
             job.name = job.name or cards.plain_name(file.metadata.get("general.name") or _without_type(where.stem))
             job.check_importance(file.tensors, file.metadata)
             job.origin["files"] = [cards.described(path) for path in file.paths]

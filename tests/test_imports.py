@@ -27,7 +27,7 @@ LAYERS = (
     "quantize evaluate",
     "model",
     "convert checks testing edit cards",
-    "make",
+    "make makeable",
     "panels ipython",
     "cli __main__",
 )

@@ -17,6 +17,7 @@ PANELS = {
     "layers": "LayersPanel",
     "compare": "ComparePanel",
     "quantize": "QuantizePanel",
+    "make": "MakePanel",
 }
 """What `open` opens; the class is in the module of that name. ipywidgets is imported with it, not before."""
 
@@ -25,6 +26,7 @@ __all__ = [
     "ComparePanel",
     "GeneratePanel",
     "LayersPanel",
+    "MakePanel",
     "QuantizePanel",
     "SamplerPanel",
     "TensorsPanel",
@@ -34,14 +36,17 @@ __all__ = [
 
 
 def open(model, kind="generate", *args, **options):
-    """A panel of a Model, or of the model that a NAME (a path, an alias, user/repo) stands for."""
+    """A panel of a Model, or of the model that a NAME (a path, an alias, user/repo) stands for; "make" opens no model
+    and takes None, too.
+    """
     if kind not in PANELS:
         raise ValueError(f"there is no panel {kind!r}; there are {', '.join(PANELS)}")
-    if not hasattr(model, "tensors"):
+    panel = __getattr__(PANELS[kind])
+    if panel.needs_model and not hasattr(model, "tensors"):
         from llama_gguf import Model
 
         model = Model.from_pretrained(model)
-    return __getattr__(PANELS[kind])(model, *args, **options)
+    return panel(model, *args, **options)
 
 
 def __getattr__(name):

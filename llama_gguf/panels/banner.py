@@ -11,14 +11,16 @@ ADVISED = "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS"
 MARKS = {"error": "✕", "warning": "▲", "note": "•"}
 
 
-def of(issues, plans, imatrix):
-    """HTML: how many types are possible, why not all, what else is odd, and what to do."""
+def of(issues, plans, imatrix, press="Use"):
+    """HTML: how many types are possible, why not all, what else is odd, and what to do; `press`: the button that takes
+    an importance matrix.
+    """
     problems = {name: plan.problems for name, plan in plans.items() if plan.problems}
     able = [name for name in ADVISED if name not in problems]
     lines = [f"<b>{len(plans) - len(problems)} of {len(plans)} types are possible.</b>"]
     lines += [f"<b>{', '.join(names)}</b>: {escaped(reason)}" for reason, names in reasons(problems).items()]
     if imatrix is None and any("importance" in told[0] for told in problems.values()):
-        lines.append("Here: name a matrix, or a text file to collect one from, under Importance, and press Use.")
+        lines.append(f"Here: name a matrix, or a text file to collect one from, under Importance, and press {press}.")
     if imatrix is not None:
         lines.append(f"Importance of {len(imatrix):,} weights is used, from {imatrix.n_chunks:,} chunks of text.")
     if able:

@@ -30,6 +30,7 @@ class Panel(W.VBox):
     """
 
     title, kind = "", ""
+    needs_model = True  # else a path, a name or None does
     state = traitlets.Enum(STATES, "idle")
     message = traitlets.Unicode()
     _lock = None  # until __init__
@@ -204,7 +205,7 @@ class Panel(W.VBox):
     _ipython_display_ = None  # ipywidgets 7 would show no HTML beside the view
 
     def __repr__(self):
-        return f"<{type(self).__name__} of {getattr(self.model, 'path', None)}: {self.state}>"
+        return f"<{type(self).__name__} of {getattr(self.model, 'path', self.model)}: {self.state}>"
 
 
 def leaves(widget):

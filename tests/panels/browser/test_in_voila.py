@@ -141,3 +141,18 @@ panel
     assert target.exists()
     page.locator(".lg-compare").click()
     expect(page.locator(".lg-status")).to_contain_text("nats per token")
+
+
+def test_make_checks_a_source_and_shows_the_table_of_what_it_made(open_voila, wide_file, tmp_path):
+    cell = "from llama_gguf import panels\npanels.open({path!r}, 'make', folder={folder!r}, types=['Q8_0'])"
+    page = open_voila("make", cell.format(path=str(wide_file), folder=str(tmp_path / "made")))
+    page.locator(".lg-check").click()
+    expect(page.locator(".lg-banner")).to_contain_text("Good choices here")
+    expect(page.locator(".lg-type-IQ2_XXS")).to_be_disabled()
+    assert "importance" in page.locator(".lg-type-IQ2_XXS").get_attribute("title")
+    page.locator(".lg-type-Q4_0").click()
+    expect(page.locator(".lg-type-Q4_0")).to_contain_text("✓ Q4_0")
+    page.locator(".lg-make").click()
+    expect(page.locator(".lg-card tbody tr")).to_have_count(2)
+    expect(page.locator(".lg-status")).to_contain_text("README.md")
+    assert len(list((tmp_path / "made").glob("*.gguf"))) == 2
