@@ -75,7 +75,8 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
     check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
     matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
     path = _model.resolve(source)
-    check_outputs(path, [None if dry_run or keep_split else out, export_types], force)
+    inputs = [x for x in (path, imatrix_path, tensor_type_file, kl_text) if x]
+    check_outputs(inputs, [None if dry_run or keep_split else out, export_types], force)
     if sized:
         wanted = sought(path, target_size, target_bpw, matrix, kl_text, allow_requantize, threads)
         if export_types:
@@ -96,12 +97,12 @@ def check_target(sized, file_type, both, others, more):
         raise click.UsageError("give one of --target-size and --target-bpw")
 
 
-def check_outputs(path, outputs, force):
+def check_outputs(inputs, outputs, force):
     """Before the search for types, which takes long."""
     from llama_gguf.gguf.atomic import check_output
 
     for out in filter(None, outputs):
-        check_output(out, None, force, [path])
+        check_output(out, None, force, inputs)
 
 
 def sought(path, n_bytes, bits, matrix, kl_text, requantize, threads):

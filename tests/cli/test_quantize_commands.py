@@ -82,6 +82,20 @@ def test_an_existing_file_needs_force(program, model, here):
     assert program("quantize", model, "q.gguf", "Q8_0", "--force").exit_code == 0
 
 
+def test_what_is_read_is_not_written_over(program, here):
+    tiny("m.gguf")
+    collect = ("imatrix", "m.gguf", "-f", "text.txt", "--chunk-size", "64", "--force", "-o")
+    assert program(*collect, "i.gguf").exit_code == 0
+    lines = [(*collect, "m.gguf"), (*collect, "text.txt"), (*collect, "new.gguf", "--picture", "m.gguf")]
+    lines += [("quantize", "m.gguf", "i.gguf", "Q8_0", "--imatrix", "i.gguf", "--force")]
+    before = {name: (here / name).read_bytes() for name in os.listdir()}
+    for line in lines:
+        refused = program(*line)
+        assert refused.exit_code == 1 and "the output is also an input" in refused.stderr
+    assert before == {name: (here / name).read_bytes() for name in os.listdir()}
+    assert program("imatrix", "--in-file", "i.gguf", "-o", "i.gguf", "--force").exit_code == 0
+
+
 def test_matrices_are_added_up_shown_and_gone_on_with(program, model, here):
     collect = ("imatrix", model, "-f", "text.txt", "--chunk-size", "32", "-o")
     assert program(*collect, "all.gguf").exit_code == 0
