@@ -75,6 +75,7 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
     check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
     matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
     path = _model.resolve(source)
+    check_model(path, typed(overrides))
     inputs = [x for x in (path, imatrix_path, tensor_type_file, kl_text) if x]
     check_outputs(inputs, [None if dry_run or keep_split else out, export_types], force)
     if sized:
@@ -84,6 +85,7 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
         wanted = wanted.recipe
     else:
         wanted = Recipe(file_type, tensor_types=pairs, **recipe)
+        tell_unused(path, wanted)
     if dry_run:
         return show_plan(path, wanted, matrix, allow_requantize, as_json)
     return write(path, out, wanted, matrix, as_json, requantize=allow_requantize, force=force, keep_split=keep_split,
@@ -95,6 +97,33 @@ def check_target(sized, file_type, both, others, more):
         raise click.UsageError("--target-size and --target-bpw choose the types: no TYPE and no other types with them")
     if both or (more and not sized):
         raise click.UsageError("give one of --target-size and --target-bpw")
+
+
+def check_model(path, overrides):
+    """It is a model, and metadata that is set does not make it one that cannot run."""
+    from llama_gguf.edit import Edit
+    from llama_gguf.gguf import GGUFFile
+
+    with GGUFFile(path) as file:
+        if "general.architecture" not in file.metadata:
+            raise click.ClickException(f"{path} is no model: it has no key general.architecture")
+    if not overrides:
+        return
+    with Edit(path) as edit:
+        new = edit.faults(edit.keys | overrides, edit.tensors) - edit.faults(None, edit.tensors)
+        if new:
+            told = "; ".join(sorted(new))
+            raise click.ClickException(f"with --override-kv: {told} (`llama-gguf set --allow-broken` does it afterwards)")
+
+
+def tell_unused(path, recipe):
+    """A line for each --tensor-type that fits nothing."""
+    from llama_gguf.gguf import GGUFFile
+
+    with GGUFFile(path) as file:
+        for pattern, _ in recipe.patterns:
+            if not any(pattern.search(name) for name in file.tensors):
+                note(f"Warning: --tensor-type {pattern.pattern} fits the name of no tensor")
 
 
 def check_outputs(inputs, outputs, force):
