@@ -1,5 +1,6 @@
 """A model: its file, its vocabulary, its weights, and what people ask of it."""
 
+import html
 import operator
 import threading
 from functools import cached_property
@@ -150,8 +151,9 @@ class Model(Chats, Watching, Evaluation):
     def check_ids(self, ids):
         """ModelError if an id is not in the vocabulary."""
         low, high = min(ids, default=0), max(ids, default=0)
-        if low < 0 or high >= self.n_vocab:
-            raise ModelError(f"token id {low if low < 0 else high} is not in 0 ... {self.n_vocab - 1}")
+        n_vocab = len(self.tokenizer) if self.vocab_only else self.n_vocab
+        if low < 0 or high >= n_vocab:
+            raise ModelError(f"token id {low if low < 0 else high} is not in 0 ... {n_vocab - 1}")
 
     # running
 
@@ -247,6 +249,10 @@ class Model(Chats, Watching, Evaluation):
             self.store = self.graph = None
             self.file.close()
 
+    @property
+    def closed(self):
+        return self.file.closed or (self.graph is None and not self.vocab_only)
+
     def __enter__(self):
         return self
 
@@ -254,9 +260,13 @@ class Model(Chats, Watching, Evaluation):
         self.close()
 
     def __repr__(self):
+        if self.closed:
+            return f"<Model {str(self.path)!r}: closed>"
         return f"<Model {self.metadata.arch} {str(self.path)!r}: {len(self.tensors)} tensors, {self.file.size:,} bytes>"
 
     def _repr_html_(self):
+        if self.closed:
+            return html.escape(repr(self))
         from .shown import model_html
 
         return model_html(self)

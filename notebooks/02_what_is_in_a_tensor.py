@@ -43,7 +43,7 @@ print(tensor)
 tensor.stats()
 
 # %% [markdown]
-# Weights look like a bell, but not quite a normal one: its **kurtosis** is 3, and ours is larger. There are more values
+# Weights look like a bell, but not quite a normal one, whose **kurtosis** is 0: ours is larger. There are more values
 # far out than a normal distribution has, and they sit in certain rows or columns. Such *outliers* are what makes
 # quantization hard: one large value in a group stretches the scale for all of them.
 #

@@ -129,6 +129,9 @@ def test_the_engine_imports_nothing_above_it():
 
 
 def test_no_architecture_is_named_outside_models():
+    """In a comparison, that is. quantize/filetypes.py has tables by architecture, which recipes.py looks up: the rules
+    are llama-quantize's, and hold for files that nothing here runs, too.
+    """
     named = re.compile(r"\barch(?:itecture)?\b[\"'\])]*\s*(?:==|!=|in|not in)\s*[(\[{\"']")
     outside = [p for p in (*PYTHON, *CYTHON) if part(p) != "models"]
     assert not [p for p in outside if named.search(p.read_text())]

@@ -1,6 +1,5 @@
 """llama-gguf perplexity: how well a model predicts a text, alone or beside another."""
 
-import math
 import sys
 
 import click
@@ -43,6 +42,10 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     known = base is not None and is_base_file(base)
     if text is None and not known:
         raise click.UsageError("give a text with -f (-f - reads stdin)")
+    if save_base and base is not None:
+        raise click.UsageError("--save-base only writes; --kl is another run")
+    if known and (text is not None or ctx is not None):
+        raise click.UsageError(f"{base} holds its text and its windows itself: leave out -f and -c, or give a model")
     words = None if text is None else _words(text)
     options = dict(n_threads=threads, kv_type=kv_type, exact=exact)
     with _model.open_model(model, **options) as m:
@@ -77,19 +80,10 @@ def _kl(result):
 
 def _tell(model, result, as_json):
     if as_json:
-        emit_json(_finite({"model": str(model.path)} | result.to_dict()))
+        emit_json({"model": str(model.path)} | result.to_dict())
     else:
         click.echo(str(result))
         note(f"{result.tokens} tokens scored in {result.chunks} windows of {result.n_ctx}, {result.seconds:.1f} s")
-
-
-def _finite(told):
-    """JSON has no word for NaN and infinity: null."""
-    if isinstance(told, dict):
-        return {key: _finite(value) for key, value in told.items()}
-    if isinstance(told, list):
-        return [_finite(value) for value in told]
-    return None if isinstance(told, float) and not math.isfinite(told) else told
 
 
 class Progress:

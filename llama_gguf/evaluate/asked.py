@@ -24,14 +24,17 @@ class Evaluation:
         """How far this model's predictions are from those of `base`: a Divergence.
 
         base: a Model of the same vocabulary, or the path of a file that llama-perplexity (or save_base) wrote, which
-        holds its text itself. Windows as in `perplexity`.
+        holds its text and n_ctx itself. Windows as in `perplexity`.
         """
         from . import base_file, divergence
         from .perplexity import last
         from .windows import Windows
 
         if not hasattr(base, "tensors"):
-            return last(base_file.stream(self, base, chunks), chunks or base_file.BaseFile(base).count, progress)
+            if text_or_ids is not None or n_ctx is not None:
+                raise ValueError(f"{base} holds its text and its windows itself: neither a text nor n_ctx is wanted")
+            results, count = base_file.stream(self, base, chunks), base_file.BaseFile(base).count
+            return last(results, min(count, chunks or count), progress)
         if text_or_ids is None:
             raise ValueError("a text is wanted, on which to compare the two models")
         total = len(Windows(base, text_or_ids, n_ctx, chunks)) if progress else None

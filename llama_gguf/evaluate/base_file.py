@@ -16,7 +16,7 @@ from ..errors import FormatError, ModelError
 from ..gguf import replacing
 from .divergence import Gathered
 from .rows import log_sum
-from .windows import Windows, rows_of, session_for
+from .windows import Windows, begin_token, rows_of, session_for
 
 MAGIC = b"_logits_"
 FLOOR = -16.0
@@ -107,9 +107,9 @@ def stream(model, path, chunks=None):
     base = BaseFile(path)
     if base.n_vocab != model.n_vocab:
         raise ModelError(f"{path} has {base.n_vocab} tokens and {model.path} {model.n_vocab}: not the same vocabulary")
-    count = min(base.count, chunks or base.count)
+    count = base.count if chunks is None else min(base.count, chunks)
     windows = Windows(model, base.tokens[: count * base.n_ctx].tolist(), base.n_ctx, count)
-    windows.bos = model.tokenizer.bos if model.tokenizer.add_bos else None
+    windows.bos = begin_token(model)
     session = session_for(model, base.n_ctx)
     gathered = Gathered(n_ctx=base.n_ctx, base=str(path), model=str(model.path))
     for i in range(count):

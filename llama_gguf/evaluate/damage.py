@@ -13,9 +13,9 @@ from ..lens.head import Head
 from ..pictures import coloured_tokens, heat_map, lines, markup, table, together
 from ..trace import Trace
 from .divergence import check_same_words
-from .rows import kl_of_logits
+from .rows import finite, kl_of_logits
 from .scores import pieces
-from .windows import ROWS_BYTES
+from .windows import ROWS_BYTES, text_ids
 
 PARTS = "attn_out", "resid_mid", "ffn_out", "resid_post"
 """Values of a layer that are compared, in the order of the pass; not every family has all."""
@@ -56,9 +56,11 @@ class QuantDamage:
         return (self.relative if values is None else values)[rows]
 
     def first_divergence(self, above=PARTED):
-        """(name, relative error) of the first value of the pass whose error over all tokens is above; None if none."""
+        """(name, relative error) of the first value of the pass whose error over all tokens is above, or no number;
+        None if there is none.
+        """
         mean = self.relative.mean(axis=1)
-        found = np.flatnonzero(mean > above)
+        found = np.flatnonzero(~(mean <= above))
         return (self.names[found[0]], float(mean[found[0]])) if len(found) else None
 
     @property
@@ -84,15 +86,15 @@ class QuantDamage:
         return found
 
     def to_dict(self):
-        """Everything in plain Python, ready for JSON."""
+        """Everything in plain Python, ready for JSON; None where there is no number."""
         first = self.first_divergence()
-        return {
+        return finite({
             "base": self.base, "model": self.model, "ids": list(map(int, self.ids)), "tokens": self.pieces,
             "layers": self.rows(), "kl": self.kl,
             "first_divergence": None if first is None else {"name": first[0], "relative": first[1]},
             "flipped": [{"place": i, "base": a, "model": b} for i, a, b in self.flipped],
             "kl_per_token": self.kls[-1].tolist(), "nbytes": self.nbytes,
-        }
+        })
 
     def __repr__(self):
         n = len(self.ids)
@@ -129,7 +131,7 @@ def quant_damage(model, base, text_or_ids, lens=True):
             f"{model.path} has {model.h.layers} layers of {model.h.width}, {base.path} {base.h.layers} of "
             f"{base.h.width}: they are not files of one model"
         )
-    ids = base.ids(text_or_ids)
+    ids = text_ids(base, text_or_ids)
     traces = [Trace(m, ids, is_compared) for m in (base, model)]
     for trace in traces:
         trace.complete()
@@ -150,11 +152,14 @@ def is_compared(name):
 
 
 def compare(base, other):
-    """(relative error, cosine) of each token's values; both NaN where the base's are all zero."""
+    """(relative error, cosine) of each token's values. Where the base's are all zero, the error is zero or infinite,
+    and the cosine NaN.
+    """
     x, y = base.astype(np.float64), other.astype(np.float64)
     nx, ny = np.linalg.norm(x, axis=1), np.linalg.norm(y, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.linalg.norm(y - x, axis=1) / nx, (x * y).sum(axis=1) / (nx * ny)
+        relative = np.where((nx == 0) & (ny == 0), 0.0, np.linalg.norm(y - x, axis=1) / nx)
+        return relative, (x * y).sum(axis=1) / (nx * ny)
 
 
 def through_head(models, residuals, lens):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import histogram, lines, markup, table, together
-from .rows import exp, kl_of_logits, mean_and_error
+from .rows import exp, finite, kl_of_logits, mean_and_error
 from .windows import Windows, rows_of, session_for
 
 QUANTILES = 0.999, 0.99, 0.95, 0.9, 0.5, 0.1, 0.05, 0.01, 0.001
@@ -64,7 +64,10 @@ class Divergence:
         return {"max": float(values.max())} | found | {"min": float(values.min())}
 
     def to_dict(self):
-        """All statistics in plain Python, ready for JSON; pairs are (value, error)."""
+        """All statistics in plain Python, ready for JSON; pairs are (value, error), None where there is no number."""
+        return finite(self._statistics())
+
+    def _statistics(self):
         n = len(self.kls)
         ln, ln_error = mean_and_error(self.surprises)
         ln_base, ln_base_error = mean_and_error(self.base_surprises)
@@ -93,7 +96,7 @@ class Divergence:
 
     def rows(self):
         """[(what, text)]: the statistics for a table."""
-        told = self.to_dict()
+        told = self._statistics()
 
         def pair(name, unit=1.0, sign=""):
             return f"{unit * told[name][0]:.6f}{sign} ± {unit * told[name][1]:.6f}{sign}"
@@ -150,7 +153,7 @@ class Gathered:
         kls, own, base, same = map(np.array, self.columns)
         self.running.append(float(kls.mean()))
         seconds = time.perf_counter() - self.begin
-        return Divergence(kls, own, base, same, chunks=chunks, seconds=seconds, running=self.running, **self.told)
+        return Divergence(kls, own, base, same, chunks=chunks, seconds=seconds, running=list(self.running), **self.told)
 
 
 def stream(model, base, text_or_ids, n_ctx=None, chunks=None):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..pictures import lines, markup, table, together
 from ..pictures.frame import number
-from .rows import exp, mean_and_error, surprise
+from .rows import exp, finite, mean_and_error, surprise
 from .windows import Windows, rows_of, session_for
 
 
@@ -35,10 +35,11 @@ class Perplexity(float):
         return len(self.surprises)
 
     def to_dict(self):
-        return {
+        """Ready for JSON; None where there is no number."""
+        return finite({
             "perplexity": float(self), "error": self.error, "nll": self.nll, "tokens": self.tokens,
             "n_ctx": self.n_ctx, "chunks": self.chunks, "seconds": self.seconds, "running": self.running,
-        }
+        })
 
     def __str__(self):
         return f"{float(self):.4f} ± {self.error:.4f}"
@@ -61,13 +62,16 @@ class Perplexity(float):
 def stream(model, text_or_ids, n_ctx=None, chunks=None):
     """The Perplexity after each window; the last one is the answer. Stop reading to stop the work."""
     windows = Windows(model, text_or_ids, n_ctx, chunks)
-    session, found, running, begin = session_for(model, windows.n_ctx), [], [], time.perf_counter()
+    session, running, begin = session_for(model, windows.n_ctx), [], time.perf_counter()
+    found, n = np.empty(len(windows) * windows.scored), 0
     for i in range(len(windows)):
         targets = iter(windows.targets(i))
         for rows in rows_of(session, windows[i], windows.first):
-            found += [surprise(row, next(targets)) for row in rows]
-        running.append(exp(np.mean(found)))
-        yield Perplexity(found, windows.n_ctx, i + 1, time.perf_counter() - begin, running)
+            for row in rows:
+                found[n] = surprise(row, next(targets))
+                n += 1
+        running.append(exp(found[:n].mean()))
+        yield Perplexity(found[:n], windows.n_ctx, i + 1, time.perf_counter() - begin, running)
 
 
 def last(results, total=None, progress=None):

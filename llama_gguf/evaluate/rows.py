@@ -1,5 +1,7 @@
 """Numbers of one row of logits: exponentials in single precision, which is as exact as logits are, sums in double."""
 
+import math
+
 import numpy as np
 
 
@@ -34,6 +36,15 @@ def kl_of_logits(base, other):
     differences *= weights  # and no product of vectors: BLAS would wake all its threads for each
     kl = float(differences.sum() / total) - sum_base + sum_other
     return 0.0 if kl < 0 else kl, sum_base, sum_other  # NaN stays
+
+
+def finite(told):
+    """Plain Python for JSON, which has no word for NaN and infinity: None."""
+    if isinstance(told, dict):
+        return {key: finite(value) for key, value in told.items()}
+    if isinstance(told, list):
+        return [finite(value) for value in told]
+    return None if isinstance(told, float) and not math.isfinite(told) else told
 
 
 def exp(x):

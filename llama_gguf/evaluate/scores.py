@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import ModelError
 from ..pictures import coloured_tokens, markup, table, together
-from .rows import exp, log_probs
-from .windows import rows_of, session_for
+from .rows import exp, finite, log_probs
+from .windows import rows_of, session_for, text_ids
 
 
 @dataclass
@@ -37,13 +37,13 @@ class Scores:
         rows = zip(self.ids, self.pieces, self.log_probs, self.ranks, self.entropies, self.top, strict=True)
         tokens = [
             {
-                "id": id, "text": piece, "log_prob": None if np.isnan(p) else float(p),
-                "rank": None if rank < 0 else int(rank), "entropy": None if np.isnan(h) else float(h),
+                "id": id, "text": piece, "log_prob": float(p),
+                "rank": None if rank < 0 else int(rank), "entropy": float(h),
                 "top": [{"id": i, "log_prob": x} for i, x in top],
             }
             for id, piece, p, rank, h, top in rows
         ]
-        return {"tokens": tokens, "log_prob": self.total, "perplexity": self.perplexity}
+        return finite({"tokens": tokens, "log_prob": self.total, "perplexity": self.perplexity})
 
     def __len__(self):
         return len(self.ids)
@@ -53,9 +53,9 @@ class Scores:
 
     def _repr_html_(self):
         notes = [f"rank {r}" if r >= 0 else "nothing predicts it" for r in self.ranks]
-        bits = -self.log_probs / np.log(2)
+        title = "Surprise of each token, in nats"
         return together(
-            coloured_tokens(self.pieces, bits, self.ids, title="Surprise of each token, in bits", notes=notes),
+            coloured_tokens(self.pieces, -self.log_probs, self.ids, title=title, notes=notes),
             markup(f"{len(self)} tokens, log p {self.total:.2f}, perplexity {self.perplexity:.2f}"),
         )
 
@@ -73,7 +73,7 @@ class Scores:
 def score(model, text_or_ids, top=5):
     """Scores of a text, or of token ids. top: likeliest tokens to keep for each place."""
     model._need_decoder()
-    ids = model.ids(text_or_ids)
+    ids = text_ids(model, text_or_ids)
     if not ids:
         raise ModelError("there are no tokens to score; give at least one (or a text)")
     n = len(ids)

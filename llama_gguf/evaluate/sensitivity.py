@@ -10,7 +10,7 @@ from ..errors import ModelError
 from ..gguf import TYPES
 from ..pictures import bars, heat_map, table, together
 from ..weights import PRODUCTS
-from .rows import kl_of_logits
+from .rows import finite, kl_of_logits
 from .swap import converted, with_tensor
 from .windows import Windows, rows_of, session_for
 
@@ -44,7 +44,8 @@ class Sensitivity:
         return sorted(self.values.items(), key=lambda item: -item[1])[:n]
 
     def to_dict(self):
-        return {"type": self.type, "measure": self.measure, "values": self.values, "skipped": self.skipped}
+        """Ready for JSON; None where there is no number."""
+        return finite({"type": self.type, "measure": self.measure, "values": self.values, "skipped": self.skipped})
 
     def __repr__(self):
         return f"<Sensitivity of {len(self.values)} tensors to {self.type}, by {self.measure}>"

@@ -12,6 +12,18 @@ ROWS_BYTES = 64 << 20
 """Bytes of logits at a time; with a large vocabulary that is a few dozen rows."""
 
 
+def text_ids(model, text_or_ids):
+    """Token ids of a text that is judged: in it "<s>" is three letters, as llama.cpp's perplexity and imatrix have it.
+    Ids are taken as they are.
+    """
+    return model.tokenize(text_or_ids, special=False) if isinstance(text_or_ids, str) else model.ids(text_or_ids)
+
+
+def begin_token(model):
+    """The token that takes the place of each window's first; None where the vocabulary begins texts with none."""
+    return model.tokenizer.bos if model.tokenizer.add_bos else None
+
+
 class Windows:
     """`tokens` of a text, cut. A text shorter than a window is one window, scored from its second token on.
 
@@ -21,9 +33,8 @@ class Windows:
 
     def __init__(self, model, text_or_ids, n_ctx=None, chunks=None):
         model._need_decoder()
-        whole = isinstance(text_or_ids, str)
-        self.tokens = model.tokenize(text_or_ids, special=False) if whole else model.ids(text_or_ids)
-        self.bos = model.tokenizer.bos if whole and model.tokenizer.add_bos else None
+        self.tokens = text_ids(model, text_or_ids)
+        self.bos = begin_token(model) if isinstance(text_or_ids, str) else None
         most = model.graph.most or model.h.context
         self.n_ctx = min(N_CTX, most, max(2, len(self.tokens))) if n_ctx is None else n_ctx
         if (n_ctx is not None and n_ctx < 3) or (chunks is not None and chunks < 1):

@@ -57,6 +57,10 @@ class GGUFFile:
         for source in self._sources:
             source.close()
 
+    @property
+    def closed(self):
+        return any(getattr(source, "fd", 0) < 0 for source in self._sources)
+
     def __enter__(self):
         return self
 

@@ -23,7 +23,9 @@ TOP = 8
 
 
 class Stats(dict):
-    """What `Tensor.stats` gives: a dict ready for JSON, shown as tables and a histogram in a notebook."""
+    """What `Tensor.stats` gives: a dict of plain Python (NaN where no value is finite), shown as tables and a histogram
+    in a notebook.
+    """
 
     def _repr_html_(self):
         from llama_gguf.gguf.reprs import stats_html
@@ -34,7 +36,7 @@ class Stats(dict):
 def stats(tensor, most=None, n_threads=None):
     """Stats of a tensor's values. most: look at no more values than that, in rows evenly spaced.
 
-    min, max, mean, std, kurtosis (a normal distribution's is 3) of the finite values; zeros, nan, inf: counts;
+    min, max, mean, std, kurtosis (0: as a normal distribution) of the finite values; zeros, nan, inf: counts;
     elements, seen: values there are and were looked at; histogram: {"edges", "counts"}; beyond: {sigmas: share of
     values farther from the mean}; columns, rows: the largest by root mean square, [{"index", "rms", "ratio"}], ratio
     to the median one (of a matrix only; rows of experts are numbered through).
@@ -134,7 +136,7 @@ def spread(pieces, first):
     for part in pieces.map(look):
         squares, fourths, counts, far = (a + b for a, b in zip((squares, fourths, counts, far), part, strict=True))
     variance = squares / count
-    kurtosis = fourths / count / variance**2 if variance else math.nan
+    kurtosis = fourths / count / variance**2 - 3 if variance else math.nan
     return dict(variance=variance, kurtosis=kurtosis, counts=counts, far=far / count)
 
 

@@ -37,14 +37,14 @@ def log_softmax(logits):
 
 
 def entropy(log_p):
-    """In bits."""
-    return -(np.exp(log_p) * np.where(np.isfinite(log_p), log_p, 0)).sum(-1) / np.log(2)
+    """In nats."""
+    return -(np.exp(log_p) * np.where(np.isfinite(log_p), log_p, 0)).sum(-1)
 
 
 def divergence(log_p, log_q):
-    """KL(p || q) in bits."""
+    """KL(p || q) in nats."""
     seen = np.isfinite(log_p)
-    return (np.exp(log_p) * np.where(seen, log_p - np.where(seen, log_q, 0), 0)).sum(-1) / np.log(2)
+    return (np.exp(log_p) * np.where(seen, log_p - np.where(seen, log_q, 0), 0)).sum(-1)
 
 
 def best(values, k):

@@ -8,7 +8,7 @@ from .. import pictures
 from .head import Head, best, divergence, entropy, log_softmax, piece, pieces, read
 
 SHOWN = 12  # columns of a table, the last ones
-FAR = 20.0  # bits: from there on one colour, or the embedding's distance would hide all others
+FAR = 14.0  # nats: from there on one colour, or the embedding's distance would hide all others
 
 
 @dataclass(repr=False)
@@ -19,7 +19,7 @@ class TopTokens:
     ids: np.ndarray
     probs: np.ndarray
     texts: list
-    entropy: np.ndarray  # (tokens,), bits
+    entropy: np.ndarray  # (tokens,), nats
 
     def __repr__(self):
         return f"<TopTokens of {len(self.tokens)} positions, {self.ids.shape[1]} each>"
@@ -51,8 +51,8 @@ class LogitLens:
     ids: np.ndarray  # (layers + 1, tokens, k): likeliest next tokens
     probs: np.ndarray
     texts: list  # of the likeliest alone
-    entropy: np.ndarray  # bits
-    kl: np.ndarray  # bits, from the final distribution to this one
+    entropy: np.ndarray  # nats
+    kl: np.ndarray  # nats, from the final distribution to this one
     rank: np.ndarray  # of the token that the whole model finds likeliest: 0, where the layer agrees
 
     def __repr__(self):
@@ -67,8 +67,8 @@ class LogitLens:
         return pictures.together(
             pictures.table(table, ["likeliest", *columns[last]]),
             pictures.heat_map(self.probs[..., 0], rows, columns, title="probability of the likeliest", low=0, high=1),
-            pictures.heat_map(self.entropy, rows, columns, title="entropy, bits"),
-            pictures.heat_map(self.kl, rows, columns, "KL from the final distribution, bits", low=0, high=FAR),
+            pictures.heat_map(self.entropy, rows, columns, title="entropy, nats"),
+            pictures.heat_map(self.kl, rows, columns, "KL from the final distribution, nats", low=0, high=FAR),
         )
 
 

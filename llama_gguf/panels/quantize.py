@@ -18,7 +18,7 @@ MATRICES = ".gguf", ".dat", ".imatrix"
 
 class QuantizePanel(Panel):
     """`issues` are those of checks.compatibility_issues, `plans` has a quantize.Plan for each file type, `chosen` is
-    one of the types, `result` what was written, `divergence` how far that is from the source.
+    one of the types, `result` what was written, `original` of which file, `divergence` how far it is from that.
 
     A type that cannot be is a grey button; its tooltip says why.
     """
@@ -27,6 +27,7 @@ class QuantizePanel(Panel):
 
     def build(self, source=None, target="", type="Q4_K_M", text=TEXT):
         self.plans, self.chosen, self.imatrix, self.result, self.divergence = {}, type, None, None, None
+        self.original = None
         self._build_fields(str(source or self.model.path), target, text)
         self.types = {name: parts.button(name, f"type-{name}", "") for name in FILE_TYPES}
         for name, button in self.types.items():
@@ -36,7 +37,8 @@ class QuantizePanel(Panel):
         self.go = parts.button("Quantize", "quantize", "Write the file", "primary")
         self.halt = parts.button("Cancel", "cancel", "Stop; nothing is left behind")
         self.compare = parts.button("Compare", "compare", "KL divergence of the new file from the source")
-        self.actions, self.stops = [self.go, self.compare, self.use], [self.halt]
+        self.actions = [self.go, self.compare, self.use, self.source, self.again]  # one source from end to end
+        self.stops = [self.halt]
         self.on(self.go, self.quantize)
         self.on(self.halt, self.stop)
         self.on(self.compare, self.measure)
@@ -70,11 +72,11 @@ class QuantizePanel(Panel):
 
     def look(self):
         """`check` on a thread: a name may have to be fetched first."""
-        self.run(lambda job: self.check(), "looking at the file …", latest=True)
+        self.run(lambda job: self.check(), "looking at the file …")
 
     def check(self):
         """Look at the source: what may become of it, and what stands against that."""
-        self.plans, self.result, self.banner.value, self.plan_view.value = {}, None, "", ""
+        self.plans, self.banner.value, self.plan_view.value = {}, "", ""
         path = resolve(self.source.value.strip())
         with GGUFFile(path) as file:
             plans = {name: plan_file(file, name, self.imatrix, requantize=self.again.value) for name in FILE_TYPES}
@@ -88,7 +90,7 @@ class QuantizePanel(Panel):
         self.say(f"{self.path.name}: {size(self.size)}; {able} of {len(self.plans)} types are possible")
 
     def _dress(self, button, name, plan):
-        button.disabled = bool(plan.problems)
+        button.disabled = self.job is not None or bool(plan.problems)
         button.description = f"{name} · {size(plan.n_bytes)}"
         button.tooltip = plan.problems[0] if plan.problems else f"{plan.bits_per_weight:.2f} bits per weight"
 
@@ -128,6 +130,7 @@ class QuantizePanel(Panel):
             self.run(work, f"reading {path.name} …")
 
     def _collect(self, job, path):
+        from llama_gguf.evaluate.windows import text_ids
         from llama_gguf.quantize.collect import CHUNK, collect
 
         def progress(done, total, perplexity, _):
@@ -135,7 +138,7 @@ class QuantizePanel(Panel):
             self.advance(job, done / total, f"collecting importance: chunk {done} of {total}{told}")
 
         with Model(self.path) as model:
-            ids = model.tokenize(path.read_text(encoding="utf-8", errors="replace"))
+            ids = text_ids(model, path.read_text(encoding="utf-8", errors="replace"))
             chunk = min(CHUNK, max(2, len(ids)), model.n_ctx)
             return collect(model, ids, chunk=chunk, progress=progress, cancel=lambda: job.cancelled, dataset=path.name)
 
@@ -144,15 +147,16 @@ class QuantizePanel(Panel):
     def quantize(self):
         """Write the chosen type; the old file, if there is one, stays until the new one is whole."""
         name, target, force, imatrix = self.chosen, self.target.value.strip(), self.force.value, self.imatrix
+        source, again = self.path, self.again.value
 
         def progress(job):
             return lambda done, total, tensor: self.advance(job, done / max(1, total), f"{tensor} ({size(done)})")
 
         def work(job):
-            self.result, self.view.value = None, ""
+            self.result, self.original, self.view.value = None, source, ""
             try:
                 self.result = r = quantize_file(
-                    self.path, target, name, imatrix, requantize=self.again.value, force=force, progress=progress(job)
+                    source, target, name, imatrix, requantize=again, force=force, progress=progress(job)
                 )
             except Cancelled:
                 raise Cancelled("cancelled; nothing was written") from None
@@ -162,16 +166,19 @@ class QuantizePanel(Panel):
         self.run(work, f"quantizing to {name} …")
 
     def measure(self):
-        """KL divergence of the new file from the source, on the text."""
+        """KL divergence of the new file from the one that it was made of, on the text."""
         if self.result is None:
             self.say("Quantize first; then the new file can be compared with its source.", "note")
             return
         text = self.text.value
 
         def work(job):
-            with Model(self.path) as base, Model(self.result.paths[0]) as made:
-                self.advance(job, 0.2, "reading the text with both files …")
-                self.divergence = d = made.kl_divergence(base, text)
+            def progress(found, total):
+                self.advance(job, found.chunks / total, f"window {found.chunks} of {total}: KL {found.kl:.5f}")
+
+            with Model(self.original) as base, Model(self.result.paths[0]) as made:
+                self.advance(job, 0, "reading the text with both files …")
+                self.divergence = d = made.kl_divergence(base, text, progress=progress)
             self.view.value = str(d._repr_html_())
             return f"KL {d.kl:.5f} nats per token over {len(d.kls)} tokens; {100 * d.same_top:.1f} % agree on the next"
 

@@ -60,10 +60,10 @@ class SamplerPanel(Panel):
         self.view.value = self.picture()
         first, last = self.steps[0], self.steps[-1]
         kept = first.probabilities[np.isin(first.ids, last.ids)].sum()
-        entropy = -(last.probabilities * np.log2(np.maximum(last.probabilities, 1e-300))).sum()
+        entropy = -(last.probabilities * np.log(np.maximum(last.probabilities, 1e-300))).sum()
         self.say(
             f"{len(last.ids):,} of {len(first.ids):,} tokens survive, with {100 * kept:.1f} % of the probability; "
-            f"entropy {abs(entropy):.2f} bits"
+            f"entropy {abs(entropy):.2f} nats"
         )
 
     def picture(self):

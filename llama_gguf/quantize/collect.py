@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from llama_gguf.errors import Cancelled, ModelError
+from llama_gguf.evaluate.windows import begin_token, text_ids
 from llama_gguf.gguf.atomic import check_output
 from llama_gguf.quantize.imatrix import CHUNK, Entry, Imatrix
 from llama_gguf.session import Session
@@ -28,16 +29,16 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start
     """An Imatrix of a Model and a text (or token ids), cut into chunks of `chunk` tokens; a rest is left out.
 
     perplexity: make logits too and tell progress their perplexity, over the second half of each chunk as llama.cpp
-    does. n_chunks: as many at most. start: an Imatrix to go on from; as many chunks as it has are skipped.
+    does. n_chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
     progress(done, total, perplexity or None, imatrix); cancel() true raises Cancelled. dataset: the text's name, kept
     in the matrix. ModelError where the text has not one chunk.
     """
     model._need_weights()
-    ids = model.ids(tokens)
+    ids = text_ids(model, tokens)
     pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:n_chunks]
     if not pieces:
-        raise ModelError(f"the text has {len(ids)} tokens, less than one chunk of {chunk}; give more, or chunk less")
-    imatrix = start or Imatrix(chunk_size=chunk)
+        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or a smaller chunk")
+    imatrix = start.merge() if start else Imatrix(chunk_size=chunk)
     if imatrix.chunk_size != chunk:
         raise ModelError(f"the matrix to go on from has chunks of {imatrix.chunk_size} tokens, not {chunk}")
     if dataset and dataset not in imatrix.datasets:
@@ -117,7 +118,7 @@ class Collector(Session):
         batch = chunk if not self.scores else max(16, min(chunk // 2, LOGITS // (4 * model.n_vocab)))
         most = model.graph.most or chunk
         super().__init__(model, n_ctx=min(chunk, most), batch=batch, turned_for=model.n_ctx)
-        self.bos = model.tokenizer.bos if model.tokenizer.add_bos else None
+        self.bos = begin_token(model)
         self.jobs, self.needed = self.products()
         self.sum, self.n = 0.0, 0
 
@@ -175,17 +176,16 @@ class Collector(Session):
         return out
 
     def add(self, job, values, imatrix):
-        tensor, x = job.record.attrs["weight"].tensor, values[0]
         if job.record.kind.startswith("experts"):
-            imatrix.add(job.name, of_experts(job.record, *values))
+            entry = of_experts(job.record, *values)
         else:
-            fused = job.record.kind == "heads_matmul"
-            squares, sums = summed(x)
-            if not np.isfinite(squares).all():
-                raise ModelError(f"what tensor {job.name} multiplies is not finite", path=str(self.model.path),
-                                 tensor=job.name)
-            matrices = tensor.shape[0] if fused else 1
-            imatrix.add(job.name, Entry(squares.reshape(matrices, -1), len(x), sums.reshape(matrices, -1)))
+            squares, sums = summed(values[0])
+            matrices = job.record.attrs["weight"].tensor.shape[0] if job.record.kind == "heads_matmul" else 1
+            entry = Entry(squares.reshape(matrices, -1), len(values[0]), sums.reshape(matrices, -1))
+        if not np.isfinite(entry.squares).all():
+            raise ModelError(f"what tensor {job.name} multiplies is not finite", path=str(self.model.path),
+                             tensor=job.name)
+        imatrix.add(job.name, entry)
 
     def score(self, logits, ids, at):
         """Add the surprise of the tokens in the second half of a chunk."""

@@ -3,7 +3,8 @@
 A file type has a base type and exceptions for some roles. An exception is a list of choices, "condition:TYPE" or "TYPE"
 alone; the first whose conditions (joined by "+") hold wins, and none means the base type. recipes.py names the roles
 and conditions. Choices, ids and texts follow llama-quant.cpp of llama.cpp b11434; its snapshots of twelve models are
-the test.
+the test. The tables by architecture stand here and not in models/, for they are llama-quantize's: what a family gets
+depends on its file types, and architectures that nothing here runs can be quantized.
 """
 
 from dataclasses import dataclass, field

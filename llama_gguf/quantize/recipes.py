@@ -2,6 +2,9 @@
 
     recipe = Recipe("Q4_K_M", tensor_types=[("attn_v", "Q8_0")])
     for choice in recipe.choose(file): print(choice.name, choice.source, choice.target, choice.reason)
+
+Architectures are told apart here, not in models/ alone: the rules are llama-quantize's, which name them, and a file can
+be quantized whose architecture nothing here runs.
 """
 
 import re
@@ -22,7 +25,8 @@ TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 NEEDED_IN = {"Q2_K": "Q2_K_S"}
 """Types that are garbage without an importance matrix in one file type only."""
 NEEDED = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS")
-"""And everywhere."""
+"""And everywhere: those that llama-quantize refuses without. rows.NEEDS_IMPORTANCE are fewer: rows of IQ2_S and
+IQ3_XXS, a lone tensor's or a table's, can be written without."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ QUANTIZERS = ("F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3
 """Names of the types that can be written, beside F32."""
 
 NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
-"""Types so small that without importance nothing useful is left; pass ones to insist."""
+"""Types so small that without importance nothing useful is left; pass ones to insist. For whole models llama-quantize
+wants it for two more: recipes.NEEDED."""
 
 SLAB = 1 << 16
 """Values that a thread takes at once: under a millisecond in Q4_0, 40 ms with the slowest type in plain C."""
@@ -36,7 +37,8 @@ def quantize_rows(values, type, weights=None, n_threads=None):
 
     `weights`, float32 (columns,), says how much an error in each column matters, as an importance matrix does;
     None: all the same. The bytes do not depend on `n_threads` or on the instruction set. FormatError where columns
-    are not whole blocks, ModelError where a value is NaN or infinite, or importance is missing or no importance.
+    are not whole blocks, ModelError where there is no such type to write, a value is NaN or infinite, or importance is
+    missing or no importance.
     """
     kind = writable(type)
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -97,9 +99,9 @@ def writable(type):
     """The TensorType of that name, if there is a quantizer for it."""
     name = type.name if isinstance(type, TensorType) else str(type).upper()
     if name not in TYPES:
-        raise FormatError(f"there is no tensor type {name}; types that can be written: {', '.join(QUANTIZERS)}")
+        raise ModelError(f"there is no tensor type {name}; types that can be written: {', '.join(QUANTIZERS)}")
     if name != "F32" and name not in QUANTIZERS:
-        raise FormatError(f"{name} cannot be written; types that can: {', '.join(QUANTIZERS)}")
+        raise ModelError(f"{name} cannot be written; types that can: {', '.join(QUANTIZERS)}")
     return TYPES[name]
 
 

@@ -10,6 +10,7 @@ matrix's (bytes, damage); its steps are taken by falling gain for a byte (Everet
 
 import itertools
 import re
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 
@@ -96,12 +97,13 @@ def recipe_for_size(
 def options_of(plan, types, sensitivity, progress=None, cancel=None):
     """({name: [Option, ...]} of each matrix, bytes of all other tensors)."""
     options, kept, file = {}, 0, plan.file
+    unmeasured = typical(plan, sensitivity)
     for i, t in enumerate(plan.tensors):
         tensor = file.tensors[t.name]
         if cancel and cancel():
             raise Cancelled("choosing types was cancelled")
         if t.changes or t.source == "F16":  # the plan is one for F16: what it leaves alone is no matrix of a product
-            options[t.name] = list(options_for(plan, t, tensor, types, sensitivity.get(t.name)))
+            options[t.name] = list(options_for(plan, t, tensor, types, sensitivity.get(t.name), unmeasured))
         else:
             kept += padded(t.bytes_before, file.alignment)
         if progress:
@@ -109,10 +111,24 @@ def options_of(plan, types, sensitivity, progress=None, cancel=None):
     return options, kept
 
 
-def options_for(plan, t, tensor, types, sensitivity):
-    importance, scale = plan.importance(t), usual(plan, t)
-    if sensitivity is not None and not tensor.shape[-1] % TYPES[REFERENCE].block:
-        scale = sensitivity / max(noise(tensor, REFERENCE, importance), 1e-12)
+def typical(plan, sensitivity):
+    """KL divergence for what is usual: the median of those measured, so that others stand beside them; else 1."""
+    measured = [(t, scale_of(plan, t, sensitivity[t.name])) for t in plan.tensors if t.name in sensitivity]
+    scales = [scale / usual(plan, t) for t, scale in measured if scale is not None]
+    return statistics.median(scales) if scales else 1.0
+
+
+def scale_of(plan, t, sensitivity):
+    """KL divergence for each noise of REFERENCE in a tensor; None where it was not measured, or that type not fits."""
+    tensor = plan.file.tensors[t.name]
+    if sensitivity is None or tensor.shape[-1] % TYPES[REFERENCE].block:
+        return None
+    return sensitivity / max(noise(tensor, REFERENCE, plan.importance(t)), 1e-12)
+
+
+def options_for(plan, t, tensor, types, sensitivity, unmeasured=1.0):
+    importance, scale = plan.importance(t), scale_of(plan, t, sensitivity)
+    scale = unmeasured * usual(plan, t) if scale is None else scale
     rows = tensor.n_elements // tensor.shape[-1]
     types = types or (NARROW if tensor.shape[-1] % LADDER_BLOCK else LADDER)
     for name in dict.fromkeys([*types, t.source]):

@@ -1,7 +1,7 @@
 # The search for a scale and a minimum at once: value = scale * code + minimum, codes 0 ... high.
 
 cdef float SHARP = 1e-4
-"""How far apart codes must be, as variance over mean square under the weights, to tell scale from minimum in float32."""
+"""How far apart codes must be, variance over mean square under the weights, to tell scale from minimum in float32."""
 
 cdef struct Sums:        # over the values of a group
     float w

@@ -56,6 +56,12 @@ def test_wrong_usage_says_so(files):
     assert run(model).exit_code == 2
     assert run(model, "-f", text, "-c", "2").exit_code == 2
     assert run(model, "-f", text, "--kl", text).exit_code == 1
+    saved = str(Path(text).with_name("base.bin"))
+    assert run(model, "-f", text, "-c", "32", "--save-base", saved, "--kl", model).exit_code == 2
+    assert run(model, "-f", text, "-c", "32", "--save-base", saved).exit_code == 0
+    for more in (["-f", text], ["-c", "32"]):
+        done = run(model, "--kl", saved, *more)
+        assert done.exit_code == 2 and "itself" in done.stderr
     bad = Path(text).with_name("latin.txt")
     bad.write_bytes("Größe".encode("latin-1"))
     done = run(model, "-f", str(bad))

@@ -8,6 +8,7 @@ import pytest
 
 from llama_gguf import Model
 from llama_gguf.errors import FormatError, ModelError
+from llama_gguf.evaluate.damage import compare
 from llama_gguf.gguf import GGUFFile, GGUFWriter
 from llama_gguf.quantize.rows import quantize_rows
 from llama_gguf.testing import tiny
@@ -79,7 +80,7 @@ def test_values_can_be_given(model):
     [
         ("nothing", {}, KeyError),
         ("blk.*.ffn_down.weight", dict(type="Q4_0"), ValueError),
-        (NAME, dict(type="Q9"), FormatError),
+        (NAME, dict(type="Q9"), ModelError),
         (NAME, dict(type="Q4_K"), FormatError),
         (NAME, dict(values=np.zeros((2, 2))), ValueError),
         (NAME, dict(values=np.full((64, 128), np.nan)), ModelError),
@@ -170,3 +171,17 @@ def test_files_that_are_the_same_do_not_part(model):
 def test_files_of_different_models_are_refused(model, tmp_path):
     with Model(tiny(tmp_path / "deeper.gguf", layers=4)) as deeper, pytest.raises(ModelError, match="one model"):
         deeper.quant_damage(model, TEXT)
+
+
+def test_a_file_of_nan_parts_at_once(model):
+    damage = model.quant_damage(model, TEXT)
+    assert damage.first_divergence() is None
+    damage.relative[2:] = np.nan
+    assert damage.first_divergence()[0] == damage.names[2]
+    json.dumps(damage.to_dict(), allow_nan=False)
+
+
+def test_values_that_are_zero_in_both_do_not_part():
+    some = np.array([[0, 0], [0, 0], [3, 4]], np.float32)
+    relative, _ = compare(some, np.array([[0, 0], [1, 0], [3, 3]], np.float32))
+    np.testing.assert_allclose(relative, [0, np.inf, 0.2])

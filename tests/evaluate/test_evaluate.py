@@ -11,7 +11,7 @@ import pytest
 
 from llama_gguf import Model
 from llama_gguf.errors import ContextOverflow, FormatError, ModelError
-from llama_gguf.evaluate import base_file, perplexity
+from llama_gguf.evaluate import base_file, divergence, perplexity
 from llama_gguf.evaluate.rows import kl_of_logits
 from llama_gguf.testing import tiny
 
@@ -161,6 +161,29 @@ def test_divergence_from_a_file_is_that_from_the_model(models, tmp_path):
     np.testing.assert_allclose(found.base_surprises, wanted.base_surprises, atol=3e-4)
     np.testing.assert_allclose(found.surprises, wanted.surprises, rtol=1e-6)
     assert found.chunks == 3 and len(other.kl_divergence(tmp_path / "base.bin", chunks=1).kls) == 15
+
+
+@pytest.mark.parametrize("how", [dict(text_or_ids=TEXT), dict(n_ctx=32), dict(chunks=0)])
+def test_what_a_base_file_says_itself_cannot_be_said_again(models, tmp_path, how):
+    models[0].save_base(TEXT, tmp_path / "base.bin", n_ctx=32, chunks=2)
+    with pytest.raises(ValueError):
+        models[1].kl_divergence(tmp_path / "base.bin", **how)
+
+
+def test_results_are_json_where_there_are_no_numbers(models):
+    """Of one scored token there is no error; infinite perplexity; a first token that nothing predicts."""
+    base, other = models
+    for result in (
+        base.perplexity([5, 6, 7], chunks=1, n_ctx=3), perplexity.Perplexity([900.0], 512, 1),
+        other.kl_divergence(base, [5, 6, 7], 3), base.score([5]),
+    ):
+        json.dumps(result.to_dict(), allow_nan=False)
+    assert "nan" in str(other.kl_divergence(base, [5, 6, 7], 3))
+
+
+def test_results_of_a_stream_stay_as_they_are(models):
+    found = list(divergence.stream(models[1], models[0], TEXT, 32, 3))
+    assert [len(result.running) for result in found] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

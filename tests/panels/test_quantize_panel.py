@@ -1,10 +1,12 @@
 """The Quantize panel offers what can be, says why the rest cannot, writes whole files or none."""
 
+import threading
+
 import pytest
 
 from llama_gguf import Model
 from llama_gguf.gguf import GGUFFile
-from llama_gguf.panels import QuantizePanel
+from llama_gguf.panels import QuantizePanel, quantize
 from llama_gguf.testing import tiny
 
 from .conftest import finish
@@ -113,6 +115,43 @@ def test_a_source_that_is_not_there_is_said(panel):
     finish(panel)
     assert not panel.go.disabled
     assert not panel.types["Q8_0"].disabled
+
+
+def test_what_may_be_downloaded_is_looked_at_beside_the_notebook(panel, wide_file, monkeypatch):
+    seen = []
+
+    def resolve(name):
+        seen.append((name, threading.current_thread() is threading.main_thread(), panel.go.disabled))
+        return wide_file
+
+    monkeypatch.setattr(quantize, "resolve", resolve)
+    panel.source.value = "somebody/something"
+    assert "types are possible" in finish(panel)
+    assert seen == [("somebody/something", False, True)]
+    assert panel.state == "done" and not panel.types["Q4_K_M"].disabled and not panel.source.disabled
+
+
+def test_the_comparison_is_with_the_file_it_was_made_of_and_can_be_stopped(panel, wide_file, tmp_path, monkeypatch):
+    panel.types["Q8_0"].click()
+    panel.go.click()
+    finish(panel)
+    panel.source.value = str(tiny(tmp_path / "other.gguf", tokens=300))
+    finish(panel)
+    panel.compare.click()
+    assert "KL" in finish(panel)
+    assert panel.divergence.base == str(wide_file)
+    advance, told = panel.advance, []
+
+    def stopping(job, part, message=None):
+        told.append(part)
+        panel.halt.click()
+        advance(job, part, message)
+
+    panel.text.value = "the and in the " * 400
+    monkeypatch.setattr(panel, "advance", lambda job, part, message=None: (stopping if part else advance)(job, part))
+    panel.compare.click()
+    finish(panel)
+    assert panel.state == "stopped" and len(told) == 1 and 0 < told[0] < 1
 
 
 def test_a_matrix_that_is_none_is_said(panel, tmp_path):

@@ -9,11 +9,16 @@ import pytest
 
 from llama_gguf import Model
 from llama_gguf.errors import Cancelled, FormatError, ModelError
+from llama_gguf.gguf import GGUFFile, GGUFWriter
 from llama_gguf.quantize import Imatrix
-from llama_gguf.quantize.collect import collect, collect_file, whole_name
+from llama_gguf.quantize.collect import collect, collect_file
 from llama_gguf.quantize.imatrix import Entry
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
+
+from ..models.goldens import exact
+from ..trace import edits
+from ..trace.test_against_transformers import reference
 
 IDS = [int(i) for i in np.random.default_rng(3).integers(0, 260, 70)]
 
@@ -36,7 +41,7 @@ def expected(model, chunks):
             if r.kind not in ("matmul", "heads_matmul", "experts", "experts_sum"):
                 continue
             tensor = r.attrs["weight"].tensor
-            name, x = whole_name(tensor.name), r.inputs[0].value.astype(np.float64)
+            name, x = tensor.name.split("[")[0].split(":")[0], r.inputs[0].value.astype(np.float64)
             if (name, r.inputs[0].id) in seen:
                 continue
             seen.add((name, r.inputs[0].id))
@@ -70,6 +75,26 @@ def test_sums_are_those_of_the_reference(arch, tmp_path):
     for name, (squares, counts) in wanted.items():
         assert imatrix[name].counts.tolist() == counts.tolist()
         np.testing.assert_allclose(imatrix[name].squares.reshape(-1), squares.reshape(-1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "mixtral"])
+def test_sums_are_those_of_transformers(name):
+    """Its hidden states, normed here, are what queries, keys and values read; the last ones it has normed itself."""
+    with exact(name) as model:
+        tokens = edits.ids(model.n_vocab)
+        model.tokenizer.add_bos = False  # else it would take the place of their first token
+        imatrix = collect(model, tokens, chunk=len(tokens))
+        hidden, epsilon = reference(name)["hidden"].astype(np.float64), model.h.eps
+        norms = [model.tensors[f"blk.{i}.attn_norm.weight"].numpy() for i in range(model.h.layers)]
+        head = "output.weight" if "output.weight" in model.tensors else "token_embd.weight"
+    np.testing.assert_allclose(imatrix[head].squares[0], np.square(hidden[-1]).sum(0), rtol=1e-4)
+    for i, norm in enumerate(norms):
+        x = norm * hidden[i] / np.sqrt(np.square(hidden[i]).mean(1, keepdims=True) + epsilon)
+        for part in "qkv":
+            entry = imatrix[f"blk.{i}.attn_{part}.weight"]
+            np.testing.assert_allclose(entry.squares[0], np.square(x).sum(0), rtol=1e-4)
+            np.testing.assert_allclose(entry.sums[0], x.sum(0), atol=1e-3)
+            assert entry.counts == len(tokens)
 
 
 GOLDEN = Path(__file__).parents[1] / "data" / "imatrix_llama_cpp.npz"
@@ -132,12 +157,41 @@ def test_going_on_gives_what_one_run_gives(tmp_path):
         assert again.n_chunks == whole.n_chunks == 4 and again.datasets == ["a.txt"]
         for name in whole:
             np.testing.assert_allclose(again[name].squares, whole[name].squares, rtol=1e-5)
+        assert again.n_chunks == 4 and part.n_chunks == 2  # what was gone on from stays
+        before = {name: entry.squares.copy() for name, entry in part.items()}
+        collect(model, IDS, chunk=16, start=part, dataset="b.txt")
+        assert part.datasets == ["a.txt"] and part.n_chunks == 2
+        for name, squares in before.items():
+            np.testing.assert_array_equal(part[name].squares, squares)
         with pytest.raises(ModelError, match="chunks of 16 tokens, not 32"):
             collect(model, IDS, chunk=32, start=part)
-        with pytest.raises(ModelError, match="less than one chunk"):
+        with pytest.raises(ModelError, match="less than a chunk"):
             collect(model, IDS, chunk=128)
         with pytest.raises(Cancelled):
             collect(model, IDS, chunk=16, cancel=lambda: True)
+
+
+@pytest.mark.parametrize("broken", ["ffn_up", "ffn_up_exps"])
+def test_what_is_not_finite_is_not_collected(broken, tmp_path):
+    source = tiny(tmp_path / "tiny.gguf", "qwen3moe" if broken.endswith("exps") else "llama")
+    with GGUFFile(source) as file:
+        def values(t):
+            return np.full(t.shape, np.nan, np.float32) if t.name == f"blk.1.{broken}.weight" else t.numpy()
+
+        tensors = [(t.name, "F32", t.shape, values(t)) for t in file.tensors.values()]
+        GGUFWriter(tmp_path / "broken.gguf", file.metadata.typed(), tensors).write()
+    with Model(tmp_path / "broken.gguf") as model, pytest.raises(ModelError, match=r"blk\.1\.ffn_down.* not finite"):
+        collect(model, IDS, chunk=32)
+
+
+def test_names_of_special_tokens_are_text_like_any_other(tmp_path):
+    with Model(tiny(tmp_path / "tiny.gguf"), exact=True) as model:
+        text = model.tokenizer.text(model.tokenizer.bos) * 8
+        ids = model.tokenize(text, special=False)
+        assert ids != model.tokenize(text)
+        found, wanted = (collect(model, x, chunk=16) for x in (text, ids))
+        assert found.n_chunks == wanted.n_chunks > 0 and model.score(text).ids == ids
+        assert model.quant_damage(model, text).ids == ids
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_odd_widths_are_refused_with_what_fits(name):
 
 @pytest.mark.parametrize("name", ["Q8_1", "Q8_K", "I32", "Q4_4", ""])
 def test_types_that_nobody_writes_are_refused(name):
-    with pytest.raises(FormatError, match="Q4_0"):
+    with pytest.raises(ModelError, match="Q4_0"):
         quantize_rows(normal_rows(), name)
 
 

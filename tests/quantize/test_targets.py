@@ -74,7 +74,8 @@ def test_the_hull_leaves_out_what_is_never_best():
 
 def test_a_sensitive_matrix_gets_more_bits(source):
     name, pattern = "blk.0.ffn_up.weight", r"^blk\.0\.ffn_up\.weight$"
-    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity={name: kl}) for kl in (1e-6, 1e6)]
+    even = dict.fromkeys(recipe_for_size(source, 1_000_000, types=FEW).options, 1e-3)
+    found = [recipe_for_size(source, 1_000_000, types=FEW, sensitivity=even | {name: kl}) for kl in (1e-9, 1e3)]
     dull, keen = (dict(target.recipe.tensor_types)[pattern] for target in found)
     assert dull == "Q4_0" and keen in ("Q8_0", "F32")
 
@@ -82,6 +83,19 @@ def test_a_sensitive_matrix_gets_more_bits(source):
 def test_the_output_matters_most_where_nothing_is_measured(source):
     target = recipe_for_size(source, 1_000_000, types=FEW)
     assert dict(target.recipe.tensor_types)[r"^token_embd\.weight$"] in ("Q8_0", "F32")
+
+
+def test_what_was_not_measured_stands_beside_the_median_of_the_others(source):
+    """Nats beside relative noise would make every such matrix matter most."""
+    def damages(**how):
+        options = recipe_for_size(source, 1_000_000, types=FEW, **how).options
+        return {name: np.array([o.damage for o in some if o.type in FEW]) for name, some in options.items()}
+
+    alone = damages()
+    names = ["blk.0.ffn_up.weight", "blk.0.ffn_down.weight", "blk.1.ffn_up.weight"]
+    sensitivity = {name: 1e-3 * k * alone[name][0] for name, k in zip(names, (1, 2, 50), strict=True)}
+    found = damages(sensitivity=sensitivity)
+    np.testing.assert_allclose(found["blk.0.attn_q.weight"], 2e-3 * alone["blk.0.attn_q.weight"])
 
 
 def test_too_small_a_size_names_the_least(source):

@@ -157,6 +157,9 @@ def test_arrays_outlive_their_model(file):
 
 def test_a_vocabulary_alone_needs_no_weights(file):
     with Model(file, vocab_only=True) as model:
+        assert model.ids([5, 6]) == [5, 6]
+        with pytest.raises(ModelError, match="is not in 0"):
+            model.ids([len(model.tokenizer)])
         assert model.detokenize(model.tokenize("the hand", bos=False)) == "the hand"
         for use in (lambda: model.generate("the"), lambda: model.logits([5]), model.session):
             with pytest.raises(ModelError, match="vocab_only"):
@@ -182,3 +185,11 @@ print(used() - begin, len(os.listdir("/proc/self/fd")))
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
     grown, files = map(int, done.stdout.split())
     assert grown < 8 << 20 and files < 12
+
+
+@pytest.mark.parametrize("vocab_only", [False, True])
+def test_a_closed_model_shows_that_it_is(file, vocab_only):
+    model = Model(file, vocab_only=vocab_only)
+    assert "tensors" in repr(model)
+    model.close()
+    assert "closed" in repr(model) and "closed" in model._repr_html_()
