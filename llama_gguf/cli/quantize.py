@@ -113,7 +113,7 @@ def check_model(path, overrides):
         new = edit.faults(edit.keys | overrides, edit.tensors) - edit.faults(None, edit.tensors)
         if new:
             told = "; ".join(sorted(new))
-            raise click.ClickException(f"with --override-kv: {told} (`llama-gguf set --allow-broken` does it afterwards)")
+            raise click.ClickException(f"with --override-kv: {told} (`llama-gguf set --allow-broken` can do it)")
 
 
 def tell_unused(path, recipe):

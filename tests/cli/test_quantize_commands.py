@@ -84,7 +84,8 @@ def test_what_would_be_no_model_is_refused(program, model, here):
 
 
 def test_a_pattern_that_fits_nothing_is_told(program, model, here):
-    done = program("quantize", model, "Q4_0", "--dry-run", "--tensor-type", "attn_x=Q8_0", "--tensor-type", "attn_v=Q8_0")
+    types = ("--tensor-type", "attn_x=Q8_0", "--tensor-type", "attn_v=Q8_0")
+    done = program("quantize", model, "Q4_0", "--dry-run", *types)
     assert done.exit_code == 0 and done.stderr.count("Warning") == 1 and "attn_x fits" in done.stderr
 
 
