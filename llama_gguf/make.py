@@ -9,7 +9,7 @@ original: each step is a function of its own elsewhere, put together here. Every
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +109,8 @@ def make(
     job.imatrix, job.text, job.max_size = Imatrix.load(imatrix) if imatrix else None, text, max_size
     where, converted, job.origin = located(job.source, job.tell)
     with ExitStack() as stack:
+        if not job.folder.exists():
+            stack.callback(_remove_empty, job.folder)
         rough = Path(stack.enter_context(_rough(job.folder)))
         original = _original(job, where, converted, rough, keep)
         if words is not None:
@@ -128,6 +130,12 @@ def _rough(folder):
         if pid.isdecimal() and not alive(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix=f".making-{os.getpid()}-", dir=folder)
+
+
+def _remove_empty(folder):
+    """A folder in which nothing was made need not stay."""
+    with suppress(OSError):  # it holds something
+        folder.rmdir()
 
 
 def _need_importance(types, imatrix, text):
@@ -160,12 +168,12 @@ def _original(job, where, converted, rough, keep):
         return where
     from .convert import Conversion
 
-    job.tell("convert")
     plan = Conversion(where, name=job.name)
     job.name = cards.plain_name(plan.metadata["general.name"].value)
     job.origin |= {"converted_to": plan.type, "notes": plan.notes}
     job.check_importance(plan.shapes(), Metadata.of(plan.metadata))
     _check_outputs(job, [plan.type] if keep else [])
+    job.tell("convert")
     paths = {Path(s.path) for s in plan.sources.values()} | {where / name for name in TEXTS if (where / name).is_file()}
     job.origin["files"] = [cards.described(path) for path in sorted(paths)]
     path, final = rough / job.path(plan.type).name, job.path(plan.type)

@@ -56,7 +56,7 @@ def requantizing(s):
     """Weights that have been rounded once."""
     rough = [t.name for t in s.tensors.values() if TYPES[t.type.name].is_quantized]
     if s.plan:
-        rough = [t.name for t in s.plan.changing if TYPES[t.source].is_quantized]
+        rough = [t.name for t in s.plan.changing if t.rounds_again]
     if rough:
         kinds = ", ".join(sorted({s.tensors[n].type.name for n in rough}))
         yield Issue(

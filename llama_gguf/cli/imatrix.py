@@ -38,7 +38,8 @@ def imatrix(model, text, output, inputs, resume, chunk_size, chunks, no_ppl, sta
       llama-gguf imatrix --in-file imatrix.gguf --picture imatrix.html
     """
     check_usage(model, text, output, inputs, resume, stats or picture or as_json)
-    check_outputs(output, picture, force, resume)
+    model = model and _model.resolve(model)
+    check_outputs(output, picture, [x for x in (model, text) if x], inputs, force, resume)
     matrix = joined(inputs, chunk_size)
     if model:
         matrix = collected(model, text, output, matrix, resume, chunk_size, chunks, not no_ppl, force, threads)
@@ -90,14 +91,15 @@ def collected(model, text, output, start, resume, chunk_size, chunks, perplexity
                             dataset=os.path.basename(text))
 
 
-def check_outputs(output, picture, force, resume):
+def check_outputs(output, picture, sources, matrices, force, resume):
+    """A matrix may take the place of one that it is a sum of; nothing else that is read is written over."""
     from llama_gguf.gguf.atomic import check_output
     from llama_gguf.quantize.collect import check_file
 
     if output:
-        check_file(output, force, resume)
+        check_file(output, force, resume, sources)
     if picture:
-        check_output(picture, None, force)
+        check_output(picture, None, force, [*sources, *matrices])
 
 
 def show(matrix, output, stats, as_json):

@@ -38,6 +38,7 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
       llama-gguf perplexity model-Q2_K.gguf -f wiki.test.raw --kl model-Q8_0.gguf --chunks 20
     """
     from llama_gguf.evaluate.base_file import is_base_file
+    from llama_gguf.gguf.atomic import check_output
 
     known = base is not None and is_base_file(base)
     if text is None and not known:
@@ -46,6 +47,8 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
         raise click.UsageError("--save-base only writes; --kl is another run")
     if known and (text is not None or ctx is not None):
         raise click.UsageError(f"{base} holds its text and its windows itself: leave out -f and -c, or give a model")
+    if save_base:
+        check_output(save_base, None, force, [text.name])
     words = None if text is None else _words(text)
     options = dict(n_threads=threads, kv_type=kv_type, exact=exact)
     with _model.open_model(model, **options) as m:

@@ -75,7 +75,9 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
     check_target(sized, file_type, target_size and target_bpw, pairs or any(recipe.values()), kl_text or export_types)
     matrix = Imatrix.load(imatrix_path).only(include, exclude) if imatrix_path else None
     path = _model.resolve(source)
-    check_outputs(path, [None if dry_run or keep_split else out, export_types], force)
+    check_model(path, typed(overrides))
+    inputs = [x for x in (path, imatrix_path, tensor_type_file, kl_text) if x]
+    check_outputs(inputs, [None if dry_run or keep_split else out, export_types], force)
     if sized:
         wanted = sought(path, target_size, target_bpw, matrix, kl_text, allow_requantize, threads)
         if export_types:
@@ -83,6 +85,7 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
         wanted = wanted.recipe
     else:
         wanted = Recipe(file_type, tensor_types=pairs, **recipe)
+        tell_unused(path, wanted)
     if dry_run:
         return show_plan(path, wanted, matrix, allow_requantize, as_json)
     return write(path, out, wanted, matrix, as_json, requantize=allow_requantize, force=force, keep_split=keep_split,
@@ -96,12 +99,39 @@ def check_target(sized, file_type, both, others, more):
         raise click.UsageError("give one of --target-size and --target-bpw")
 
 
-def check_outputs(path, outputs, force):
+def check_model(path, overrides):
+    """It is a model, and metadata that is set does not make it one that cannot run."""
+    from llama_gguf.edit import Edit
+    from llama_gguf.gguf import GGUFFile
+
+    with GGUFFile(path) as file:
+        if "general.architecture" not in file.metadata:
+            raise click.ClickException(f"{path} is no model: it has no key general.architecture")
+    if not overrides:
+        return
+    with Edit(path) as edit:
+        new = edit.faults(edit.keys | overrides, edit.tensors) - edit.faults(None, edit.tensors)
+        if new:
+            told = "; ".join(sorted(new))
+            raise click.ClickException(f"with --override-kv: {told} (`llama-gguf set --allow-broken` can do it)")
+
+
+def tell_unused(path, recipe):
+    """A line for each --tensor-type that fits nothing."""
+    from llama_gguf.gguf import GGUFFile
+
+    with GGUFFile(path) as file:
+        for pattern, _ in recipe.patterns:
+            if not any(pattern.search(name) for name in file.tensors):
+                note(f"Warning: --tensor-type {pattern.pattern} fits the name of no tensor")
+
+
+def check_outputs(inputs, outputs, force):
     """Before the search for types, which takes long."""
     from llama_gguf.gguf.atomic import check_output
 
     for out in filter(None, outputs):
-        check_output(out, None, force, [path])
+        check_output(out, None, force, inputs)
 
 
 def sought(path, n_bytes, bits, matrix, kl_text, requantize, threads):

@@ -30,9 +30,12 @@ def new_folder(folder, force=False):
         raise FileExistsError(17, "it is a file", str(folder))
     if folder.exists() and any(folder.iterdir()) and not force:
         raise FileExistsError(17, "it is not empty; --force (force=True) replaces what is in it", str(folder))
-    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder if folder.exists() else folder.parent  # a folder that is there may be a disk of its own
-    temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=beside))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=beside))
+    except OSError as error:  # it names the temporary folder
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     try:
         yield temp
         _replace(temp, folder)

@@ -63,7 +63,7 @@ def collect_file(model, tokens, path, *, resume=False, force=False, add=None, pr
     resume: go on where an unfinished `path` stopped, if there is one; ModelError where it is of another text
     (`dataset`) or another model. add: an Imatrix whose sums are added.
     """
-    check_file(path, force, resume)
+    check_file(path, force, resume, [model.path])
     mine = Imatrix.load(path) if resume and os.path.exists(path) else None
     if mine is not None:
         _check_resumed(mine, model, dataset)
@@ -81,12 +81,12 @@ def collect_file(model, tokens, path, *, resume=False, force=False, add=None, pr
     return Imatrix.load(path)
 
 
-def check_file(path, force=False, resume=False):
+def check_file(path, force=False, resume=False, inputs=()):
     """Raise what `collect_file` would before it begins."""
+    check_output(path, None, True, inputs)
     if os.path.exists(path) and not (force or resume):
         told = "it exists already; --force (force=True) replaces it, --resume (resume=True) goes on"
         raise FileExistsError(17, told, os.fspath(path))
-    check_output(path, None, True)
 
 
 def _check_resumed(matrix, model, dataset):

@@ -47,8 +47,9 @@ def quantize_file(
         plan.check()
         writing = Writing(plan, n_threads, progress, cancel)
         metadata = new_metadata(plan, overrides or {})
+        inputs = [*file.paths, *([imatrix.path] if imatrix is not None and imatrix.path else [])]
         writers = [
-            GGUFWriter(path, keys, map(writing.row, tensors), force=force, inputs=file.paths)
+            GGUFWriter(path, keys, map(writing.row, tensors), force=force, inputs=inputs)
             for path, keys, tensors in parts(plan, os.fspath(dst), metadata, keep_split)
         ]
         size = sum(w.size for w in writers)

@@ -55,7 +55,7 @@ class Plan:
         for t in self.changing:
             if not TYPES[t.source].roles:
                 yield f"tensor {t.name} is {t.source}, which holds no weights that could be quantized"
-            elif TYPES[t.source].is_quantized and not requantize:
+            elif t.rounds_again and not requantize:
                 yield (f"tensor {t.name} is {t.source} already, and quantizing it again to {t.target} loses more than"
                        " starting from the original would; --allow-requantize (requantize=True) does it all the same")
             if self.importance(t) is None and t.needs_importance:

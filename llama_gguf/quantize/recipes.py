@@ -44,6 +44,11 @@ class Choice:
     def changes(self):
         return self.source != self.target
 
+    @property
+    def rounds_again(self):
+        """Are its values rounded for a second time? F32, F16 and BF16 hold them as they are."""
+        return self.changes and TYPES[self.source].is_quantized and TYPES[self.target].is_quantized
+
 
 @dataclass(frozen=True)
 class Traits:

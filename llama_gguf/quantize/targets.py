@@ -79,6 +79,9 @@ def recipe_for_size(
     file = src if isinstance(src, GGUFFile) else GGUFFile(src)
     plan = Plan(file, Recipe("F16"), imatrix, requantize=requantize)
     plan.check()
+    if not requantize and (rough := next((t for t in plan.changing if TYPES[t.source].is_quantized), None)):
+        told = f"tensor {rough.name} is {rough.source} already; --allow-requantize (requantize=True) quantizes it again"
+        raise ModelError(told, path=str(file.path), tensor=rough.name)
     options, kept = options_of(plan, types, sensitivity or {}, progress, cancel)
     n_weights = sum(t.n_elements for t in file.tensors.values())
     around = header_bytes(file) if n_bytes is not None else 0

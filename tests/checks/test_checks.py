@@ -61,7 +61,7 @@ def test_quantizing_again_is_a_warning(make):
     path = make(type="Q8_0")
     assert ids(path)["already-quantized"].severity == "note"
     assert ids(path, "Q4_0")["already-quantized"].severity == "warning"
-    assert "already-quantized" not in ids(path, "COPY")
+    assert not {"already-quantized"} & {*ids(path, "COPY"), *ids(path, "F16")}
 
 
 def test_missing_importance_is_an_error_unless_it_is_given(make):

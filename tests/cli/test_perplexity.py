@@ -45,6 +45,8 @@ def test_divergence_from_a_model_and_from_its_file(files, tmp_path):
     again = run(base, "-f", text, "-c", "32", "--save-base", saved)
     assert again.exit_code == 1 and "base.bin" in again.stderr
     assert run(base, "-f", text, "-c", "32", "--save-base", saved, "--force").exit_code == 0
+    over = run(base, "-f", text, "-c", "32", "--save-base", text, "--force")
+    assert over.exit_code == 1 and "also an input" in over.stderr and Path(text).read_text() == TEXT
     live = json.loads(run(model, "-f", text, "-c", "32", "--kl", base, "--json").stdout)
     filed = json.loads(run(model, "--kl", saved, "--json").stdout)
     assert live["kl"][0] == pytest.approx(filed["kl"][0], abs=1e-4) and live["base"] == base and filed["base"] == saved

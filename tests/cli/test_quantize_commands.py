@@ -75,11 +75,39 @@ def test_what_is_wrong_is_said_before_anything_is_written(program, model, here, 
     assert refused.exit_code == code and says in refused.stderr and not os.path.exists("q.gguf")
 
 
+def test_what_would_be_no_model_is_refused(program, model, here):
+    Imatrix.of({"blk.0.attn_q.weight": ([1.0] * 256, 1)}).save("i.gguf")
+    refused = program("quantize", "i.gguf", "q.gguf", "Q4_0")
+    assert refused.exit_code == 1 and "no key general.architecture" in refused.stderr
+    refused = program("quantize", model, "q.gguf", "Q4_0", "--override-kv", "llama.block_count=int:3")
+    assert refused.exit_code == 1 and "with --override-kv: " in refused.stderr and not os.path.exists("q.gguf")
+
+
+def test_a_pattern_that_fits_nothing_is_told(program, model, here):
+    types = ("--tensor-type", "attn_x=Q8_0", "--tensor-type", "attn_v=Q8_0")
+    done = program("quantize", model, "Q4_0", "--dry-run", *types)
+    assert done.exit_code == 0 and done.stderr.count("Warning") == 1 and "attn_x fits" in done.stderr
+
+
 def test_an_existing_file_needs_force(program, model, here):
     (here / "q.gguf").write_text("old")
     assert "--force" in program("quantize", model, "q.gguf", "Q8_0").stderr
     assert (here / "q.gguf").read_text() == "old"
     assert program("quantize", model, "q.gguf", "Q8_0", "--force").exit_code == 0
+
+
+def test_what_is_read_is_not_written_over(program, here):
+    tiny("m.gguf")
+    collect = ("imatrix", "m.gguf", "-f", "text.txt", "--chunk-size", "64", "--force", "-o")
+    assert program(*collect, "i.gguf").exit_code == 0
+    lines = [(*collect, "m.gguf"), (*collect, "text.txt"), (*collect, "new.gguf", "--picture", "m.gguf")]
+    lines += [("quantize", "m.gguf", "i.gguf", "Q8_0", "--imatrix", "i.gguf", "--force")]
+    before = {name: (here / name).read_bytes() for name in os.listdir()}
+    for line in lines:
+        refused = program(*line)
+        assert refused.exit_code == 1 and "the output is also an input" in refused.stderr
+    assert before == {name: (here / name).read_bytes() for name in os.listdir()}
+    assert program("imatrix", "--in-file", "i.gguf", "-o", "i.gguf", "--force").exit_code == 0
 
 
 def test_matrices_are_added_up_shown_and_gone_on_with(program, model, here):

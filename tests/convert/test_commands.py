@@ -71,6 +71,9 @@ def test_export_in_shards_and_merge(tmp_path):
     assert done.exit_code == 0, done.output
     assert sum(name.endswith(".safetensors") for name in json.loads(done.stdout)["files"]) > 2
     assert run("export", golden("qwen2"), "-o", tmp_path / "many").exit_code == 1
+    (tmp_path / "file").touch()
+    refused = run("export", golden("qwen2"), "-o", tmp_path / "file" / "folder")
+    assert refused.exit_code == 1 and f"{tmp_path / 'file' / 'folder'}: " in refused.stderr
     assert run("export", tmp_path / "many", "-o", tmp_path / "one").exit_code == 0
     run("convert", tmp_path / "many", "-o", tmp_path / "a.gguf", "--name", "x")
     run("convert", tmp_path / "one", "-o", tmp_path / "b.gguf", "--name", "x")

@@ -12,6 +12,7 @@ import pytest
 from llama_gguf.errors import Cancelled, ModelError
 from llama_gguf.gguf import GGUFFile, Typed, write_gguf
 from llama_gguf.quantize import Imatrix, Recipe, plan_file, quantize_file
+from llama_gguf.quantize.targets import recipe_for_size
 from llama_gguf.testing import tiny
 
 
@@ -106,6 +107,9 @@ def test_impossible_wishes_are_refused_before_anything_is_written(source, out, t
     with pytest.raises(ModelError, match=r"Q8_0 already.*--allow-requantize"):
         quantize_file(out, tmp_path / "again.gguf", "Q4_0")
     quantize_file(out, tmp_path / "again.gguf", "Q4_0", requantize=True)
+    with pytest.raises(ModelError, match="Q8_0 already"):
+        recipe_for_size(out, bits_per_weight=6)
+    quantize_file(out, tmp_path / "wide.gguf", "F16")  # loses nothing
     quantize_file(out, tmp_path / "same.gguf", "COPY")
     assert (tmp_path / "same.gguf").read_bytes() == out.read_bytes()
 
