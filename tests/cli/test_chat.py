@@ -41,7 +41,7 @@ def test_overflow_is_told_and_not_remembered(invoke, fake, model_file):
     done = say(invoke, model_file, "overflow now", "fine")
     assert "Error: 9 tokens do not fit" in done.stderr
     assert [m["content"] for m in fake.opened[0].calls[1][0]] == ["fine"]
-    assert done.exit_code == 0
+    assert done.exit_code == 1
 
 
 def test_ctrl_c_stops_the_answer_only(program, model_file):
