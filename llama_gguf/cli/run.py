@@ -22,7 +22,11 @@ from llama_gguf.cli._output import emit_json, json_option, write
     help="Put the prompt through the model's chat template, or continue it as plain text."
     " Default: chat where the file has a template.",
 )
-@click.option("--echo/--no-echo", default=True, help="Print the prompt before the answer.")
+@click.option(
+    "--echo/--no-echo",
+    default=None,
+    help="Print the prompt before the answer. Default: only where it is continued as plain text.",
+)
 @json_option
 @_model.verbose
 def run(
@@ -46,7 +50,7 @@ def run(
         chat = _wants_chat(m, chat, system)
         chunks = m.stream_chat(_messages(system, text), **sampling) if chat else None
         chunks = chunks or m.stream(text, **sampling)
-        if echo and not as_json:
+        if (not chat if echo is None else echo) and not as_json:
             write(f"{text}\n" if chat else text)
         answer = Answer().follow(chunks, None if as_json else write)
         _finish(answer, model, text, load_seconds, as_json, verbose)

@@ -45,7 +45,7 @@ class Windows:
         if not self.count:
             raise ModelError(
                 f"the text has {len(self.tokens)} tokens, less than one window of {self.n_ctx}; "
-                "give a longer text or a smaller n_ctx"
+                "give a longer text or smaller windows"
             )
 
     @property

@@ -43,7 +43,7 @@ def test_divergence_from_a_model_and_from_its_file(files, tmp_path):
     done = run(base, "-f", text, "-c", "32", "--save-base", saved)
     assert done.exit_code == 0 and done.stdout == "" and "wrote" in done.stderr
     again = run(base, "-f", text, "-c", "32", "--save-base", saved)
-    assert again.exit_code == 1 and "base.bin" in again.stderr
+    assert again.exit_code == 1 and "base.bin" in again.stderr and "force=" not in again.stderr
     assert run(base, "-f", text, "-c", "32", "--save-base", saved, "--force").exit_code == 0
     live = json.loads(run(model, "-f", text, "-c", "32", "--kl", base, "--json").stdout)
     filed = json.loads(run(model, "--kl", saved, "--json").stdout)
@@ -66,6 +66,9 @@ def test_wrong_usage_says_so(files):
     bad.write_bytes("Größe".encode("latin-1"))
     done = run(model, "-f", str(bad))
     assert done.exit_code == 1 and "not UTF-8" in done.stderr
+    bad.write_text("the cat")
+    done = run(model, "-f", str(bad), "--save-base", saved, "--force")
+    assert done.exit_code == 1 and "smaller windows" in done.stderr
     bad.write_bytes(b"")
     assert run(model, "-f", str(bad)).exit_code == 1
 

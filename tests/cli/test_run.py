@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -14,9 +15,10 @@ def test_prompt_is_echoed_and_continued(invoke, model_file):
 
 
 def test_prompt_goes_through_the_template_where_there_is_one(invoke, model_file, plain_file):
-    assert invoke("run", model_file, "-p", "a b", "-n", "2").stdout == "a b\n A B\n"
+    assert invoke("run", model_file, "-p", "a b", "-n", "2").stdout == " A B\n"
+    assert invoke("run", model_file, "-p", "a b", "-n", "2", "--echo").stdout == "a b\n A B\n"
     assert invoke("run", plain_file, "-p", "a b", "-n", "2").stdout == "a b a b\n"
-    assert invoke("run", plain_file, "-p", "a b", "-n", "2", "--chat").stdout == "a b\n A B\n"
+    assert invoke("run", plain_file, "-p", "a b", "-n", "2", "--chat").stdout == " A B\n"
 
 
 def test_no_echo_leaves_the_answer_alone(invoke, model_file):
@@ -140,3 +142,10 @@ def test_broken_pipe_is_quiet(program, model_file):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_ctrl_c_while_importing_is_130():
+    code = "import sys; sys.meta_path.insert(0, type('', (), {'find_spec': find})()); import llama_gguf.cli"
+    code = "def find(self, name, *_):\n    if name == 'click': raise KeyboardInterrupt\n" + code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
