@@ -145,7 +145,7 @@ def test_broken_pipe_is_quiet(program, model_file):
 
 
 def test_ctrl_c_while_importing_is_130():
-    code = "import sys; sys.meta_path.insert(0, type('', (), {'find_spec': find})()); import llama_gguf.cli"
-    code = "def find(self, name, *_):\n    if name == 'click': raise KeyboardInterrupt\n" + code
+    code = "import sys\ndef find(self, name, *_):\n    if name == 'click': raise KeyboardInterrupt\n"
+    code += "sys.meta_path.insert(0, type('', (), {'find_spec': find})())\nimport llama_gguf.cli"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "")

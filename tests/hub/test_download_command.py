@@ -90,6 +90,15 @@ def test_failure_is_one_line_and_exit_code_1(server, line):
     assert done.stderr.count("\n") == 1
 
 
+def test_files_are_here_already_and_not_deleted(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(DATA)
+    done = program("download", str(path))
+    assert done.stdout == f"{path}\n" and "here already" in done.stderr
+    done = program("models", "remove", str(path), "--yes")
+    assert done.exit_code == 1 and "never deleted" in done.stderr and path.is_file()
+
+
 def test_hub_out_of_reach_is_one_line():
     for line in (("download", "ann/tiny-GGUF"), ("models", "search", "x")):
         done = program(*line)
