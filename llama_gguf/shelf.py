@@ -32,7 +32,7 @@ def matching(name):
 def removable(name):
     """What `remove` would take away; NameNotFound where there is nothing, or where it is another program's."""
     if os.path.isfile(name):
-        raise NameNotFound(f"{name} is a file, and files outside the caches are never deleted; give a NAME of a cached one")
+        raise NameNotFound(f"{name} is a file, and files outside the caches are never deleted; give a cached NAME")
     found = matching(name)
     if not found:
         raise NameNotFound(f"there is no {name} in the caches; `llama-gguf models list` shows what there is")

@@ -138,7 +138,8 @@ def told(done):
 def needed(path):
     if not path:
         raise ValueError("a file name is missing")
-    return path
+    quoted = len(path) > 2 and path[0] == path[-1] in ("'", '"')
+    return path[1:-1] if quoted else path
 
 
 def messages():

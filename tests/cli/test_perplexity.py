@@ -70,9 +70,12 @@ def test_wrong_usage_says_so(files):
     done = run(model, "-f", str(bad), "--save-base", saved, "--force")
     assert done.exit_code == 1 and "smaller windows" in done.stderr
     bad.write_bytes(b"")
-    assert run(model, "-f", str(bad)).exit_code == 1
+    done = run(model, "-f", str(bad))
+    assert done.exit_code == 1 and "too short" in done.stderr
 
 
 def test_json_holds_null_where_there_is_no_number(files):
-    told = json.loads(run(files[0], "-f", "-", "-c", "3", "--chunks", "1", "--json", input=TEXT).stdout)
+    line = (files[0], "-f", "-", "-c", "3", "--chunks", "1")
+    assert "1 token scored in 1 window of 3" in run(*line, input=TEXT).stderr
+    told = json.loads(run(*line, "--json", input=TEXT).stdout)
     assert told["tokens"] == 1 and told["error"] is None

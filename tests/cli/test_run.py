@@ -62,6 +62,14 @@ def test_stdin_is_the_prompt_or_follows_it(invoke, fake, model_file):
     assert fake.opened[-1].calls[0][0] == "Sum up:\na letter"
 
 
+def test_what_a_user_may_have_missed_is_told(invoke, model_file):
+    done = invoke("run", "Why is the sky blue?")
+    assert done.exit_code == 2 and "with -p" in done.stderr
+    line = ("run", model_file, "--no-chat", "-n", "1", "-p")
+    assert "made for a context of 1,000" in invoke(*line, "a", "-c", "1001").stderr
+    assert "context is full" in invoke(*line, "full").stderr and invoke(*line, "a", "-c", "1000").stderr == ""
+
+
 def test_silent_pipe_is_not_waited_for(program, model_file):
     reader, writer = os.pipe()
     try:
