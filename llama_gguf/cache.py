@@ -55,9 +55,12 @@ class KVCache(CacheShape):
         super().__init__(specs, n_ctx, n_seq, kv_type, batch, states)
         self.lengths = [0] * n_seq
         self._rings = {w: Ring(self.positions(w), n_seq) for w in {spec.window for spec in specs.values()}}
-        self._memory = {layer: [np.zeros(n, np.uint8) for n in self.sizes(spec)] for layer, spec in specs.items()}
+        self._memory = {layer: self._room(spec) for layer, spec in specs.items()}
         self._states = {key: np.zeros((n_seq, padded(s.size)), np.float32) for key, s in self.states.items()}
         self._absorbed = [0] * n_seq  # tokens of each sequence that its states know
+
+    def _room(self, spec):
+        return [np.zeros(size, np.uint8) for size in self.sizes(spec)]
 
     def binding(self, layer):
         """The arguments of Plan.add_cache."""

@@ -1,6 +1,7 @@
 """Pictures are well-formed, hold no script, escape what they are told, and show what is no number."""
 
 import base64
+import re
 import struct
 import xml.etree.ElementTree as ET
 import zlib
@@ -52,6 +53,12 @@ def test_a_drawing_has_a_text_alternative(kind):
     tree = ET.fromstring(everything("name")[kind])
     assert tree.tag == f"{SVG}svg" and tree.attrib["role"] == "img"
     assert tree.attrib["aria-label"].startswith("name: ")
+
+
+def test_a_picture_is_told_in_a_line():
+    """Notebooks keep the repr beside the picture: as a string's it would be the picture once more."""
+    assert repr(pictures.bars([1, 2], title="a & b")) == "<Picture: a & b: 2 values>"
+    assert re.fullmatch(r"<Picture: [\d,]+ characters>", repr(pictures.table([[1]])))
 
 
 def test_what_is_no_number_is_told_and_seen():

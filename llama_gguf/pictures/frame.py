@@ -5,6 +5,7 @@ import errno
 import html
 import math
 import os
+import re
 
 FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;font-size:12px"
 MONO = "font-family:ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -22,6 +23,11 @@ class Picture(str):
 
     def _repr_html_(self):
         return str(self)
+
+    def __repr__(self):
+        """What it says to those who cannot see it: a notebook keeps this beside the picture."""
+        label = re.search(r'aria-label="([^"]*)"', self)
+        return f"<Picture: {html.unescape(label[1]) if label else f'{len(self):,} characters'}>"
 
     def save(self, path, title="llama-gguf", force=False):
         """Write a whole page that follows the reader's light or dark setting; a file stays unless `force`."""

@@ -260,7 +260,7 @@ def guarded_floats(n, end):
 def test_a_whole_pass_stays_inside_its_memory(isa, kv_type, end, tmp_path):
     """All buffers of a plan and its cache lie against pages nobody may touch."""
     def room(self, spec):
-        return [guarded(size, end) for size in self._sizes(spec)]
+        return [guarded(size, end) for size in self.sizes(spec)]
 
     path = tiny(tmp_path / "t.gguf", layers=1, width=96, heads=4, kv_heads=2, head_dim=20, ff=100)
     ids = list(range(70))
