@@ -89,7 +89,7 @@ class KVCache(CacheShape):
         if start + n > self.n_ctx:
             raise ContextOverflow(
                 f"{n} tokens do not fit: the context holds {self.n_ctx} and {start} are taken; "
-                "shorten the text or open the model with a larger n_ctx",
+                "shorten the text or open the model with a larger context",
                 needed=start + n,
                 available=self.n_ctx,
             )

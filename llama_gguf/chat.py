@@ -223,7 +223,7 @@ def read(path):
         found = json.loads(raw) if len(raw) <= MAX_FILE else None
     except (ValueError, RecursionError):
         found = None
-    found = {"messages": found} if isinstance(found, list) else found
+    found = {"messages": found} if isinstance(found, list) and found else found
     if not isinstance(found, dict) or not is_messages(found.get("messages")):
         raise FormatError("is no saved conversation: a JSON list of messages with role and content", path=str(path))
     settings = found.get("settings", {})

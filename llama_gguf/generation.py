@@ -90,7 +90,7 @@ def stream(
     if len(ids) > session.n_ctx:
         raise ContextOverflow(
             f"the prompt has {len(ids)} tokens and the context holds {session.n_ctx}; "
-            "shorten it or open the model with a larger n_ctx",
+            "shorten it or open the model with a larger context",
             needed=len(ids),
             available=session.n_ctx,
         )

@@ -57,7 +57,7 @@ def resolve(name, *, file=None, quant=None, offline=None, progress=None):
     if alias := catalogue.ALIASES.get(name):
         return _resolve_alias(alias, offline, progress)
     if name.startswith("pypi:"):
-        return pypi.fetch(name.removeprefix("pypi:"), file=file, offline=offline, progress=progress)
+        return pypi.fetch(name.removeprefix("pypi:"), file=file, quant=quant, offline=offline, progress=progress)
     return fetch(catalogue.parse(name, file=file, quant=quant), offline=offline, progress=progress)
 
 
@@ -66,9 +66,11 @@ def at_hand(name, *, file=None, quant=None):
     if path := catalogue.local_file(name) or elsewhere.find(name):
         return path
     if alias := catalogue.ALIASES.get(name):
+        if not catalogue.pick({alias.file: 0}, file=file, quant=quant):
+            raise NameNotFound(f"{name} is {alias.file} alone, there is no {file or quant} of it; leave the choice out")
         return cached(Name(alias.repo, alias.file)) or pypi.at_hand(alias.package, parts=alias.parts)
     if name.startswith("pypi:"):
-        return pypi.at_hand(name.removeprefix("pypi:"), file=file)
+        return pypi.at_hand(name.removeprefix("pypi:"), file=file, quant=quant)
     return cached(catalogue.parse(name, file=file, quant=quant))
 
 

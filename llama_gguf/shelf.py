@@ -1,5 +1,6 @@
 """The models on this machine: a list of them all, and taking away those that are ours to take."""
 
+import os
 from contextlib import suppress
 
 from llama_gguf import catalogue, elsewhere, transfer
@@ -30,6 +31,8 @@ def matching(name):
 
 def removable(name):
     """What `remove` would take away; NameNotFound where there is nothing, or where it is another program's."""
+    if os.path.isfile(name):
+        raise NameNotFound(f"{name} is a file, and files outside the caches are never deleted; give a cached NAME")
     found = matching(name)
     if not found:
         raise NameNotFound(f"there is no {name} in the caches; `llama-gguf models list` shows what there is")

@@ -7,10 +7,14 @@ failure, 2 for wrong usage, 130 for Ctrl-C. LLAMA_GGUF_DEBUG=1 shows the traceba
 import contextlib
 import importlib
 import os
+import re
 import sys
 import warnings
 
-import click
+try:
+    import click
+except KeyboardInterrupt:  # it takes long enough for a Ctrl-C
+    sys.exit(130)
 
 COMMANDS = {
     "run": "run",
@@ -64,8 +68,8 @@ class Program(click.Group):
 
 def exit_code(call):
     """Run `call`; report what it raises in one line and return the process's exit code."""
-    _prepare_streams()
     try:
+        _prepare_streams()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = call()
@@ -112,7 +116,8 @@ def one_line(error):
         text = "out of memory; a smaller --ctx or model needs less"
     else:
         text = f"{type(error).__name__}: {error} (LLAMA_GGUF_DEBUG=1 shows where)"
-    return printable(" ".join(text.split()))
+    text = re.sub(r"(--[\w-]+) \(\w+=True\)", r"\1", " ".join(text.split()))  # Python's name of an option
+    return printable(text)
 
 
 def _silence_stdout():

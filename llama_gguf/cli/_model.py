@@ -41,7 +41,10 @@ def open_model(name, **options):
     from llama_gguf.model import Model
 
     with log_on_stderr():
-        return Model(path, **options)
+        model = Model(path, **options)
+    if options.get("n_ctx") and options["n_ctx"] > model.h.context:
+        note(f"Warning: the model was made for a context of {model.h.context:,} tokens; beyond that it may get worse")
+    return model
 
 
 def options(*decorators):

@@ -38,6 +38,17 @@ class TensorTypes(click.ParamType):
 
 
 @contextmanager
+def usage():
+    """A type or a pattern that cannot be is wrong usage, as every other value of an option."""
+    from llama_gguf.errors import ModelError
+
+    try:
+        yield
+    except ModelError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@contextmanager
 def progress_bar(unit, scale=True):
     """A function (done, total, text) that moves a bar on stderr; none where stderr is no terminal."""
     from tqdm import tqdm

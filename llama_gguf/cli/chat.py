@@ -34,8 +34,9 @@ Ctrl-C           stops an answer'''
 def chat(model, threads, ctx, kv_type, system, load, verbose, **settings):
     """Talk with a model; it remembers the conversation.
 
-    MODEL defaults to smollm2. Lines piped in are messages or commands, one each. /help lists the commands:
-    /clear, /system, /set, /save, /load, /quit. At each turn only what is new is read.
+    MODEL defaults to smollm2. Lines piped in are messages or commands, one each; where a message
+    gets no answer the exit code is 1. /help lists the commands: /clear, /system, /set, /save, /load, /quit. At each
+    turn only what is new is read.
 
     \b
     Examples:
@@ -57,13 +58,14 @@ def chat(model, threads, ctx, kv_type, system, load, verbose, **settings):
         for message in messages():
             if not talk.command(message):
                 break
+        return 1 if talk.failed and not sys.stdin.isatty() else 0
 
 
 class Talk:
     """A chat.Conversation, and what a line typed by the user does to it."""
 
     def __init__(self, conversation, load_seconds=None):
-        self.conversation, self.load_seconds = conversation, load_seconds
+        self.conversation, self.load_seconds, self.failed = conversation, load_seconds, False
         self.commands = {"/clear": self.clear, "/system": self.system, "/set": self.set, "/save": self.save,
                          "/load": self.load, "/help": self.help, "/?": self.help}
 
@@ -113,7 +115,8 @@ class Talk:
         try:
             answer.follow(self.conversation.ask(text), write)
         except (ContextOverflow, TemplateError) as error:
-            note(f"Error: {error} (/clear starts anew)")
+            self.failed = True
+            note(f"Error: {one_line(error)} (/clear starts anew)")
             return
         write("\n")
         if self.load_seconds is not None:
@@ -135,7 +138,8 @@ def told(done):
 def needed(path):
     if not path:
         raise ValueError("a file name is missing")
-    return path
+    quoted = len(path) > 2 and path[0] == path[-1] in ("'", '"')
+    return path[1:-1] if quoted else path
 
 
 def messages():

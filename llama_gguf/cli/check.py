@@ -4,6 +4,7 @@ import click
 
 from llama_gguf.cli import _model
 from llama_gguf.cli._output import emit_json, json_option, note, printable
+from llama_gguf.cli._quantizing import usage
 
 SHOWN = 4
 """Affected tensors that are named; --json names all."""
@@ -29,7 +30,11 @@ def check(model, file_type, imatrix_path, quick, as_json):
     """
     from llama_gguf.checks import compatibility_issues
     from llama_gguf.quantize import Imatrix
+    from llama_gguf.quantize.recipes import known_file_type
 
+    if file_type is not None:
+        with usage():
+            file_type = known_file_type(file_type)
     matrix = Imatrix.load(imatrix_path) if imatrix_path else None
     issues = compatibility_issues(_model.resolve(model), file_type, matrix, weights=not quick)
     if as_json:

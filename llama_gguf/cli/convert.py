@@ -3,7 +3,7 @@
 import click
 
 from llama_gguf.cli._output import emit_json, human_size, json_option, note
-from llama_gguf.cli._quantizing import warn
+from llama_gguf.cli._quantizing import usage, warn
 
 
 @click.command()
@@ -30,7 +30,11 @@ def convert(folder, out, kind, pre, name, check, dry_run, force, as_json):
       llama-gguf convert Qwen3-0.6B -o models --dry-run --json
     """
     from llama_gguf.convert import Conversion
+    from llama_gguf.convert.writing import checked
 
+    if kind != "auto":
+        with usage():
+            checked(kind)
     conversion = Conversion(folder, kind, pre, name, check)
     path = None if dry_run else _written(conversion, out, force)
     for text in conversion.notes:

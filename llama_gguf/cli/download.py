@@ -1,5 +1,7 @@
 """llama-gguf download: list what a repository has, or fetch a model."""
 
+import os
+
 import click
 
 from llama_gguf.cli import _model
@@ -28,7 +30,9 @@ def download(repo, file, quant, as_json):
     """
     from llama_gguf import catalogue
 
-    if not (file or quant or repo in catalogue.ALIASES or repo.partition(":")[0] in catalogue.SCHEMES):
+    if os.path.isfile(repo):
+        note(f"{repo} is a file here already")
+    elif not (file or quant or repo in catalogue.ALIASES or repo.partition(":")[0] in catalogue.SCHEMES):
         want = catalogue.parse(repo)
         if not (want.file or want.quant):
             return _list(want, as_json)

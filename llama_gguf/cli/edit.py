@@ -37,7 +37,7 @@ def set_value(file, key, value, kind, output, broken, force):
     with _files.bytes_bar("write") as bar:
         old, new = edit.set_value(file, key, value, kind=kind, out=output, broken=broken, force=force, progress=bar)
     was = "new" if old is None else f"was {_shown(old)}"
-    note(f"{key} = {_shown(new)} ({new.kind}), {was}")
+    note(f"{key} = {_shown(new)} ({new.kind}{'[]' * isinstance(new.value, list)}), {was}")
     click.echo(output or file)
 
 

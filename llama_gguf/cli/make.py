@@ -7,6 +7,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
+from llama_gguf.cli._quantizing import usage
 
 
 @click.command()
@@ -35,10 +36,12 @@ def make(source, output, types, imatrix_text, imatrix, chunks, name, keep, max_s
       llama-gguf make user/repo -o out --types IQ2_XS --imatrix-text text.txt
     """
     from llama_gguf.make import make as run
+    from llama_gguf.quantize.recipes import known_file_type
 
     options = {"imatrix": imatrix, "text": imatrix_text, "chunks": chunks, "name": name, "keep": keep}
     options |= {"max_size": max_size, "n_threads": threads, "force": force}
-    kinds = [kind.strip() for kind in types.split(",") if kind.strip()]
+    with usage():
+        kinds = [known_file_type(kind.strip()) for kind in types.split(",") if kind.strip()]
     with _stages() as tell:
         card = run(source, output, kinds, **options, progress=tell)
     for text in card["source"].get("notes", ()):

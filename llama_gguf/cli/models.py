@@ -99,8 +99,8 @@ def path(model):
 def remove(model, yes, as_json):
     """Delete a model from the caches.
 
-    MODEL is a file, user/repo:QUANT, pypi:PACKAGE, or user/repo for all GGUF files that are cached of it. Files of
-    other programs and files outside the caches are never deleted.
+    MODEL is user/repo/FILE, user/repo:QUANT, pypi:PACKAGE, or user/repo for all GGUF files that are cached of it. Files
+    of other programs and files outside the caches are never deleted.
 
     \b
     Example:

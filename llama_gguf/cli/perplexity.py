@@ -19,7 +19,12 @@ from llama_gguf.cli._output import emit_json, json_option, note
 )
 @click.option("--save-base", metavar="FILE", help="Only write MODEL's log probabilities to FILE, for --kl.")
 @click.option("--force", is_flag=True, help="Let --save-base replace FILE.")
-@click.option("-c", "--ctx", type=click.IntRange(3), help="Tokens of a window. Default: 512, or all of a shorter text.")
+@click.option(
+    "-c",
+    "--ctx",
+    type=click.IntRange(3),
+    help="Tokens of a window. Default: 512, or all of a shorter text (not with --save-base).",
+)
 @click.option("--chunks", type=click.IntRange(1), help="Windows at most. Default: all.")
 @click.option("--exact", is_flag=True, help="Float activations: slower, without the rounding of 8-bit ones.")
 @json_option
@@ -28,9 +33,10 @@ from llama_gguf.cli._output import emit_json, json_option, note
 def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json, threads, kv_type):
     """Show the perplexity of MODEL on a text.
 
-    As llama-perplexity counts it: windows that do not overlap, of each the second half is scored. Besides the models
-    this takes 64 MB of logits at a time and the cache of one window. A file of --save-base has 2 bytes for each scored
-    token and token of the vocabulary: 25 MB for each window of 512 with 49152 tokens, 134 MB with 262144.
+    As llama-perplexity counts it: windows that do not overlap, of each the second half is scored; of a text shorter
+    than a window, all. Besides the models this takes 64 MB of logits at a time and the cache of one window. A file of
+    --save-base has 2 bytes for each scored token and token of the vocabulary: 25 MB for each window of 512 with 49152
+    tokens, 134 MB with 262144.
 
     \b
     Examples:
@@ -86,7 +92,12 @@ def _tell(model, result, as_json):
         emit_json({"model": str(model.path)} | result.to_dict())
     else:
         click.echo(str(result))
-        note(f"{result.tokens} tokens scored in {result.chunks} windows of {result.n_ctx}, {result.seconds:.1f} s")
+        tokens, windows = _count(result.tokens, "token"), _count(result.chunks, "window")
+        note(f"{tokens} scored in {windows} of {result.n_ctx}, {result.seconds:.1f} s")
+
+
+def _count(n, word):
+    return f"{n} {word}{'s' * (n != 1)}"
 
 
 class Progress:

@@ -4,7 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
-from llama_gguf.cli._quantizing import Override, TensorTypes, progress_bar, warn
+from llama_gguf.cli._quantizing import Override, TensorTypes, progress_bar, usage, warn
 
 option = click.option
 
@@ -84,7 +84,8 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
             export(wanted, export_types, force)
         wanted = wanted.recipe
     else:
-        wanted = Recipe(file_type, tensor_types=pairs, **recipe)
+        with usage():
+            wanted = Recipe(file_type, tensor_types=pairs, **recipe)
         tell_unused(path, wanted)
     if dry_run:
         return show_plan(path, wanted, matrix, allow_requantize, as_json)

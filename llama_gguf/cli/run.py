@@ -1,12 +1,13 @@
 """llama-gguf run: one prompt, one answer."""
 
+import os
 import time
 
 import click
 
 from llama_gguf.cli import _model
 from llama_gguf.cli._answer import Answer
-from llama_gguf.cli._output import emit_json, json_option, write
+from llama_gguf.cli._output import emit_json, json_option, note, write
 
 
 @click.command()
@@ -22,7 +23,11 @@ from llama_gguf.cli._output import emit_json, json_option, write
     help="Put the prompt through the model's chat template, or continue it as plain text."
     " Default: chat where the file has a template.",
 )
-@click.option("--echo/--no-echo", default=True, help="Print the prompt before the answer.")
+@click.option(
+    "--echo/--no-echo",
+    default=None,
+    help="Print the prompt before the answer. Default: only where it is continued as plain text.",
+)
 @json_option
 @_model.verbose
 def run(
@@ -38,6 +43,8 @@ def run(
       llama-gguf run user/repo:Q4_K_M -p "Summarize:" < letter.txt
       llama-gguf run model.gguf -p - --temperature 0.8 --seed 7 --json
     """
+    if prompt is None and " " in model and not os.path.exists(model):
+        raise click.UsageError(f"{model!r} is no model; a prompt is given with -p")
     text = _model.read_prompt(prompt)
     start = time.perf_counter()
     with _model.open_model(model, n_ctx=ctx, kv_type=kv_type, n_threads=threads) as m:
@@ -46,7 +53,7 @@ def run(
         chat = _wants_chat(m, chat, system)
         chunks = m.stream_chat(_messages(system, text), **sampling) if chat else None
         chunks = chunks or m.stream(text, **sampling)
-        if echo and not as_json:
+        if (not chat if echo is None else echo) and not as_json:
             write(f"{text}\n" if chat else text)
         answer = Answer().follow(chunks, None if as_json else write)
         _finish(answer, model, text, load_seconds, as_json, verbose)
@@ -71,6 +78,8 @@ def _finish(answer, model, prompt, load_seconds, as_json, verbose):
         emit_json(told | asdict(answer.result()))
     else:
         write("\n")
+    if answer.result().finish_reason == "context":
+        note("the context is full; a larger one (--ctx) leaves room for more")
     if verbose:
         answer.report(load_seconds)
     if answer.interrupted:

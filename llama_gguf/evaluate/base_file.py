@@ -68,7 +68,8 @@ def write(model, text_or_ids, path, n_ctx=None, chunks=None, force=False):
     """Write a model's log probabilities to `path`, whole or not at all; yields (windows done, of how many)."""
     windows = Windows(model, text_or_ids, n_ctx, chunks)
     if windows.first != windows.n_ctx // 2:
-        raise ModelError(f"the text has {len(windows.tokens)} tokens, less than a window; give a longer one, or n_ctx")
+        raise ModelError(f"the text has {len(windows.tokens)} tokens, less than a window; "
+                         "give a longer text or smaller windows")
     session = session_for(model, windows.n_ctx)
     with replacing(path, file_bytes(windows, model.n_vocab), force, inputs=[model.path]) as file:
         file.write(MAGIC + struct.pack("<Iii", windows.n_ctx, model.n_vocab, len(windows)))

@@ -42,10 +42,12 @@ class Windows:
         short = n_ctx is None and len(self.tokens) < min(N_CTX, most)
         self.first = 0 if short else self.n_ctx // 2
         self.count = min(len(self.tokens) // self.n_ctx, chunks or len(self.tokens))
+        if len(self.tokens) < 2:
+            raise ModelError("the text is too short: it takes two tokens for one to be predicted")
         if not self.count:
             raise ModelError(
                 f"the text has {len(self.tokens)} tokens, less than one window of {self.n_ctx}; "
-                "give a longer text or a smaller n_ctx"
+                "give a longer text or smaller windows"
             )
 
     @property

@@ -14,7 +14,7 @@ class Model:
 
     def __init__(self, path, **options):
         self.path, self.options = path, options
-        self.metadata = {"general.architecture": "fake"}
+        self.metadata, self.h = {"general.architecture": "fake"}, SimpleNamespace(context=1000)
         if "plain" not in str(path):
             self.metadata["tokenizer.chat_template"] = "{{ messages }}"
         self.tokenizer = SimpleNamespace(n_tokens=256, piece=lambda i: bytes([i]))
@@ -66,7 +66,7 @@ class Model:
             if word == "INTERRUPT" or word == "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
             yield Chunk(f" {word}", i, None, 7, 0.07, 0.1 * (i + 1))
-        yield Chunk("", None, "length", 7, 0.07, 0.1 * count)
+        yield Chunk("", None, "context" if "full" in prompt else "length", 7, 0.07, 0.1 * count)
 
     def bench_ops(self, n_prompt=0, n_decode=16):
         return [("blk.0.attn_q", "matmul", 0.3), ("blk.0.attn_norm", "norm", 0.1)] * 2

@@ -41,7 +41,7 @@ def test_overflow_is_told_and_not_remembered(invoke, fake, model_file):
     done = say(invoke, model_file, "overflow now", "fine")
     assert "Error: 9 tokens do not fit" in done.stderr
     assert [m["content"] for m in fake.opened[0].calls[1][0]] == ["fine"]
-    assert done.exit_code == 0
+    assert done.exit_code == 1
 
 
 def test_ctrl_c_stops_the_answer_only(program, model_file):
@@ -68,7 +68,7 @@ def test_a_conversation_is_saved_and_goes_on(invoke, fake, model_file, tmp_path)
     saved = json.loads(path.read_text())
     assert [m["content"] for m in saved["messages"]] == ["be kind", "one", " ONE ONE"]
     assert saved["settings"]["temperature"] == 0.5
-    say(invoke, model_file, f"/load {path}", "two")
+    say(invoke, model_file, f'/load "{path}"', "two")
     messages, settings = fake.opened[1].calls[0]
     assert [m["content"] for m in messages] == ["be kind", "one", " ONE ONE", "two"]
     assert settings["temperature"] == 0.5
@@ -89,7 +89,7 @@ def test_a_file_is_replaced_only_by_force(invoke, model_file, tmp_path):
 
 def test_what_is_no_conversation_is_not_loaded(invoke, fake, model_file, tmp_path):
     path = tmp_path / "talk.json"
-    for text in ("", "{", "[1]", '{"messages": 3}', '{"messages": [], "settings": {"a": 1}}', "[" * 10**5,
+    for text in ("", "{", "[]", "[1]", '{"messages": 3}', '{"messages": [], "settings": {"a": 1}}', "[" * 10**5,
                  '{"messages": [], "settings": {"top_p": "x"}}'):
         path.write_text(text)
         done = say(invoke, model_file, "a", f"/load {path}", "b")

@@ -174,3 +174,7 @@ def test_help_is_quick_and_light():
 def test_documentation_is_what_help_says():
     page = Path(__file__).parents[2] / "docs" / "cli.md"
     assert page.read_text().split() == _docs.page().split(), "run python -m llama_gguf.cli._docs"
+
+
+def test_set_names_arrays_as_such(invoke, gguf):
+    assert "(u16[])" in invoke("set", str(gguf), "my.n", "[1, 2]", "--type", "u16[]", "--allow-broken").stderr

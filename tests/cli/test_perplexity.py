@@ -43,7 +43,7 @@ def test_divergence_from_a_model_and_from_its_file(files, tmp_path):
     done = run(base, "-f", text, "-c", "32", "--save-base", saved)
     assert done.exit_code == 0 and done.stdout == "" and "wrote" in done.stderr
     again = run(base, "-f", text, "-c", "32", "--save-base", saved)
-    assert again.exit_code == 1 and "base.bin" in again.stderr
+    assert again.exit_code == 1 and "base.bin" in again.stderr and "force=" not in again.stderr
     assert run(base, "-f", text, "-c", "32", "--save-base", saved, "--force").exit_code == 0
     over = run(base, "-f", text, "-c", "32", "--save-base", text, "--force")
     assert over.exit_code == 1 and "also an input" in over.stderr and Path(text).read_text() == TEXT
@@ -68,10 +68,16 @@ def test_wrong_usage_says_so(files):
     bad.write_bytes("Größe".encode("latin-1"))
     done = run(model, "-f", str(bad))
     assert done.exit_code == 1 and "not UTF-8" in done.stderr
+    bad.write_text("the cat")
+    done = run(model, "-f", str(bad), "--save-base", saved, "--force")
+    assert done.exit_code == 1 and "smaller windows" in done.stderr
     bad.write_bytes(b"")
-    assert run(model, "-f", str(bad)).exit_code == 1
+    done = run(model, "-f", str(bad))
+    assert done.exit_code == 1 and "too short" in done.stderr
 
 
 def test_json_holds_null_where_there_is_no_number(files):
-    told = json.loads(run(files[0], "-f", "-", "-c", "3", "--chunks", "1", "--json", input=TEXT).stdout)
+    line = (files[0], "-f", "-", "-c", "3", "--chunks", "1")
+    assert "1 token scored in 1 window of 3" in run(*line, input=TEXT).stderr
+    told = json.loads(run(*line, "--json", input=TEXT).stdout)
     assert told["tokens"] == 1 and told["error"] is None

