@@ -1,6 +1,16 @@
-"""What many tests need: a real model, fetched once."""
+"""What many tests need: a real model, fetched once; examples that are the same in every run.
+
+LLAMA_GGUF_EXPLORE=1 lets hypothesis look for new examples, as one does after a change.
+"""
+
+import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+if os.environ.get("LLAMA_GGUF_EXPLORE") != "1":
+    settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
