@@ -14,17 +14,9 @@ from .families import FAMILIES
 from .shapes import all_shapes, common_keys, sizes_of
 from .values import MIXTURES, given, random_matrix, random_tensor, type_of
 from .vocabulary import vocabulary_keys, words
+from .wellknown import SHAPES
 
 __all__ = ["FAMILIES", "MIXTURES", "SHAPES", "random_matrix", "tiny", "vocabulary_keys", "words"]
-
-SHAPES = {  # of well-known models, for `tiny`
-    "1b": dict(layers=16, width=2048, heads=32, kv_heads=8, ff=8192, tokens=128256, tied=True, context=8192),
-    "7b": dict(layers=32, width=4096, heads=32, kv_heads=32, ff=11008, tokens=32000, context=4096),
-    "8b": dict(layers=32, width=4096, heads=32, kv_heads=8, ff=14336, tokens=128256, context=8192),
-    "moe-8x": dict(  # Mixtral's, smaller: 2.5 billion weights, of which a token meets 0.8
-        layers=12, width=2048, heads=32, kv_heads=8, ff=4096, tokens=32000, context=8192, experts=8, experts_used=2
-    ),
-}
 
 
 def tiny(

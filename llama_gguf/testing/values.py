@@ -12,7 +12,10 @@ SCALES = {  # where blocks keep half-precision numbers, and in which proportion 
     "TQ2_0": {64: 1}, "IQ1_M": {}, "MXFP4": {}, "NVFP4": {},
 }
 
-MIXTURES = {"Q4_K_M": ("Q4_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K")}  # most matrices, and those that get more bits
+MIXTURES = {  # most matrices, and those that get more bits
+    "Q4_K_M": ("Q4_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K"), "MXFP4_MOE": ("Q8_0", "Q8_0"),
+}
+SHORTER = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}  # for rows that are no multiple of 256
 EIGHT_EXPERTS = {"attn_k": "Q8_0", "attn_v": "Q8_0", "attn_output": "Q5_K"}  # what mixtures give models with so many
 
 POOL = 65537  # random blocks that a large matrix is made of; a prime, so that rows begin at different blocks
@@ -36,9 +39,11 @@ def type_of(name, cols, type, layers, tied, experts=0):
     if stem in FLOATS:
         return "F32"
     if type in MIXTURES:
-        plain, better = MIXTURES[type]
+        mixture, (plain, better) = type, MIXTURES[type]
         type = better if gets_more(where, stem, layers, tied) else plain
-        type = EIGHT_EXPERTS.get(stem, type) if experts == 8 else type
+        type = EIGHT_EXPERTS.get(stem, type) if experts == 8 and type != "Q8_0" else type
+        type = "MXFP4" if mixture == "MXFP4_MOE" and stem.endswith("_exps") else type
+        type = SHORTER.get(type, type) if cols % TYPES[type].block else type
     return "F32" if cols % TYPES[type].block else type
 
 

@@ -11,7 +11,9 @@ import pytest
 from llama_gguf import Model
 from llama_gguf.models import registry
 from llama_gguf.reference import Reference
-from llama_gguf.testing import FAMILIES, tiny
+from llama_gguf.testing import FAMILIES, MIXTURES, SHAPES, tiny
+from llama_gguf.testing.shapes import all_shapes, sizes_of
+from llama_gguf.testing.values import FLOATS, OWN, type_of
 
 from .goldens import nmse
 
@@ -90,3 +92,17 @@ def test_sizes_that_a_family_does_not_have_are_refused(tmp_path):
     with pytest.raises(TypeError, match=r"window.*layers"):
         tiny(tmp_path / "t.gguf", "llama", window=4)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_large_shapes_are_quantized_throughout(name):
+    """As real files are: floats are vectors, and the few small matrices that nobody quantizes."""
+    sizes = dict(SHAPES[name])
+    family, tied = FAMILIES[sizes.pop("arch", "llama")], sizes.pop("tied", False)
+    tokens = sizes.pop("tokens")
+    s = sizes_of(family, sizes, tokens)
+    for mixture in MIXTURES:
+        for tensor, shape in all_shapes(family, s, tied, False, False).items():
+            if len(shape) == 1 or "norm" in tensor or any(part in tensor for part in (*FLOATS, *OWN)):
+                continue
+            assert type_of(tensor, shape[-1], mixture, s.layers, tied, getattr(s, "experts", 0)) != "F32", tensor
