@@ -43,21 +43,29 @@ cdef inline Matrix expert_of(const Matrix* m, int e) noexcept nogil:
 
 
 cdef inline Rows gather(const Op* op, const int* pairs, int n, bint by_slot, uint8_t* room) noexcept nogil:
-    """Activations of n pairs side by side; one alone stays where it is. by_slot: a token's row has a part each slot."""
+    """Activations of n pairs side by side; one alone stays where it is. by_slot: a token's row has a part each slot.
+
+    Where panels are unpacked for many rows, these have codes raised by 128 behind their scales, as rows of op.raw do.
+    """
     cdef const Matrix* m = op.matrix
-    cdef int i, slot, used = op.n[1], cols = m.cols, codes = cols if m.quantized else 4 * cols
+    cdef int i, slot, used = op.n[1], cols = m.cols, parts = used if by_slot else 1
+    cdef Py_ssize_t codes = cols if m.quantized else 4 * cols
     cdef Py_ssize_t scales = cols // BLOCK * sizeof(Scale) if m.quantized else 0
+    cdef Py_ssize_t raised = codes if SPREADS and m.quantized and n >= MANY else 0
     cdef const uint8_t* row
+    cdef uint8_t* to
     cdef Rows found
-    found.x, found.scales, found.stride = room, <const Scale*>(room + codes), codes + scales
+    found.x, found.scales, found.stride = room, <const Scale*>(room + codes), codes + scales + raised
     for i in range(n):
         row, slot = op.raw + pairs[i] // used * op.raw_stride, pairs[i] % used if by_slot else 0
         if n == 1:
             found.x = row + slot * codes
-            found.scales = <const Scale*>(row + (used if by_slot else 1) * codes + slot * scales)
+            found.scales = <const Scale*>(row + parts * codes + slot * scales)
             return found
-        memcpy(room + i * found.stride, row + slot * codes, codes)
-        memcpy(room + i * found.stride + codes, row + (used if by_slot else 1) * codes + slot * scales, scales)
+        to = room + i * found.stride
+        memcpy(to, row + slot * codes, codes)
+        memcpy(to + codes, row + parts * codes + slot * scales, scales)
+        memcpy(to + codes + scales, row + parts * (codes + scales) + slot * codes, raised)
     return found
 
 
@@ -82,17 +90,38 @@ cdef inline void rows_times(const Matrix* m, const uint8_t* panel, const Rows* r
             t += k
 
 
-cdef inline void expert_panel(const Matrix* m, int e, const float* bias, Py_ssize_t p, const Rows* rows, int n,
-                              uint8_t* room, float* sums) noexcept nogil:
-    """sums (n, LANES) = panel p of expert e's matrix @ rows (+ bias)."""
+cdef inline void rows_times_group(const Matrix* m, Py_ssize_t p, const Rows* rows, int n, float* sums) noexcept nogil:
+    """sums (GROUP, n, LANES): the same for panels that are unpacked once for all rows."""
+    cdef Spread room
+    cdef float part[GROUP * GATHERED * LANES]
+    cdef int chunk, i
+    for chunk in range(chunks_of(m)):
+        spread_group(m, p, chunk, rows.x, rows.stride, n, &room, &part[0] if chunk else sums)
+        for i in range(GROUP * n if chunk else 0):
+            vf_store(sums + i * LANES, vf_add(vf_load(sums + i * LANES), vf_load(part + i * LANES)))
+
+
+cdef inline int expert_panels(const Matrix* m, int e, const float* bias, Py_ssize_t p, Py_ssize_t end, const Rows* rows,
+                              int n, uint8_t* room, float* sums) noexcept nogil:
+    """sums (panel, n, LANES) = panels p ... of expert e's matrix @ rows (+ bias). How many that are: GROUP or one."""
     cdef Matrix one = expert_of(m, e)
-    cdef int i, r, left = min(<int>LANES, m.rows - <int>p * LANES)
-    rows_times(&one, panel_of(&one, p, room), rows, n, sums)
-    if bias != NULL:
-        bias += <Py_ssize_t>e * m.rows + p * LANES
+    cdef int i, j, r, left, panels = GROUP if m.spread != NULL and n >= MANY and p + GROUP <= end else 1
+    if panels == 1:
+        rows_times(&one, panel_of(&one, p, room), rows, n, sums)
+    else:
+        rows_times_group(&one, p, rows, n, sums)
+    for j in range(panels if bias != NULL else 0):
+        r = <int>(p + j) * LANES
+        left = min(<int>LANES, m.rows - r)
         for i in range(n):
-            for r in range(left):
-                sums[i * LANES + r] += bias[r]
+            add_some(sums + (j * n + i) * LANES, bias + <Py_ssize_t>e * m.rows + r, left)
+    return panels
+
+
+cdef inline void add_some(float* y, const float* x, int n) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        y[i] += x[i]
 
 
 cdef inline void their_blocks(const int* start, int e, Py_ssize_t blocks, Py_ssize_t lo, Py_ssize_t hi,
@@ -112,11 +141,11 @@ cdef void op_experts(const Op* op, const Step* step, int tid, int team) noexcept
     cdef const Matrix* m = op.matrix
     cdef float* scratch = op.scratch + tid * op.scratch_stride
     cdef int* start = <int*>scratch
-    cdef int tokens = rows_of(op, step), e, i, k, n
+    cdef int tokens = rows_of(op, step), e, i, k, n, panels
     cdef const int* pairs = sort_by_expert(op, tokens, start)
     cdef Py_ssize_t blocks = (m.rows + LANES - 1) // LANES, lo, hi, first, last, p
     cdef Rows rows
-    cdef float sums[GATHERED * LANES]
+    cdef float sums[GROUP * GATHERED * LANES]
     share(<Py_ssize_t>tokens * op.n[1] * blocks, tid, team, &lo, &hi)
     for e in range(op.n[0]):
         if start[e] == start[e + 1]:
@@ -126,10 +155,12 @@ cdef void op_experts(const Op* op, const Step* step, int tid, int team) noexcept
         while i < start[e + 1] and first < last:
             n = min(<int>GATHERED, start[e + 1] - i)
             rows = gather(op, pairs + i, n, False, <uint8_t*>(scratch + op.n[3]))
-            for p in range(first, last):
-                expert_panel(m, e, op.bias, p, &rows, n, <uint8_t*>(scratch + op.n[4]), sums)
-                for k in range(n):
-                    put_expert(op, pairs[i + k], <int>p * LANES, sums + k * LANES)
+            p = first
+            while p < last:
+                panels = expert_panels(m, e, op.bias, p, last, &rows, n, <uint8_t*>(scratch + op.n[4]), sums)
+                for k in range(panels * n):
+                    put_expert(op, pairs[i + k % n], <int>(p + k // n) * LANES, sums + k * LANES)
+                p += panels
             i += n
 
 
@@ -168,20 +199,23 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
 cdef inline void gated_block(const Op* op, int e, Py_ssize_t u, const int* pairs, const Rows* rows,
                              int n) noexcept nogil:
     """32 rows of an expert's gate and up for n pairs, straight into their 8-bit rows."""
-    cdef float gate[GATHERED * LANES]
-    cdef float up[GATHERED * LANES]
+    cdef float gate[GROUP * GATHERED * LANES]
+    cdef float up[GROUP * GATHERED * LANES]
     cdef float y[GATHERED * BLOCK]
-    cdef int j, k, used = op.n[1]
-    cdef Py_ssize_t p, at
+    cdef int j = 0, i, k, used = op.n[1]
+    cdef Py_ssize_t p = u * GROUP, at
     cdef vf weight
-    for j in range(BLOCK // LANES):
-        p = u * (BLOCK // LANES) + j
-        expert_panel(op.matrix, e, op.bias, p, rows, n, NULL, gate)
-        expert_panel(op.other, e, op.gain, p, rows, n, NULL, up)
-        for k in range(n):
-            weight = vf_set1(weight_of(op, pairs[k]))
-            vf_store(y + k * BLOCK + j * LANES, gate_times(op.n[2], vf_mul(vf_load(gate + k * LANES), weight),
-                                                           vf_mul(vf_load(up + k * LANES), weight), op.f))
+    while j < GROUP:
+        j += expert_panels(op.matrix, e, op.bias, p + j, p + GROUP, rows, n, NULL, gate + j * n * LANES)
+    j = 0
+    while j < GROUP:
+        j += expert_panels(op.other, e, op.gain, p + j, p + GROUP, rows, n, NULL, up + j * n * LANES)
+    for k in range(n):
+        weight = vf_set1(weight_of(op, pairs[k]))
+        for j in range(GROUP):
+            i = (j * n + k) * LANES
+            vf_store(y + k * BLOCK + j * LANES, gate_times(op.n[2], vf_mul(vf_load(gate + i), weight),
+                                                           vf_mul(vf_load(up + i), weight), op.f))
     for k in range(n):
         at = <Py_ssize_t>(pairs[k] % used) * (op.matrix.rows // BLOCK) + u
         quantize_blocks(y + k * BLOCK - at * BLOCK, op.q + pairs[k] // used * op.q_stride, op.width, at, at + 1)
@@ -192,11 +226,11 @@ cdef void op_experts_sum(const Op* op, const Step* step, int tid, int team) noex
     cdef const Matrix* m = op.matrix
     cdef float* scratch = op.scratch + tid * op.scratch_stride
     cdef int* start = <int*>scratch
-    cdef int tokens = rows_of(op, step), e, i, k, n, end
+    cdef int tokens = rows_of(op, step), e, i, k, n, end, panels
     cdef const int* pairs = sort_by_expert(op, tokens, start)
     cdef Py_ssize_t lo, hi, p, r, t
     cdef Rows rows
-    cdef float sums[GATHERED * LANES]
+    cdef float sums[GROUP * GATHERED * LANES]
     share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
     end = min(<int>hi * LANES, m.rows)
     for t in range(tokens):
@@ -207,10 +241,12 @@ cdef void op_experts_sum(const Op* op, const Step* step, int tid, int team) noex
         while i < start[e + 1] and lo < hi:
             n = min(<int>GATHERED, start[e + 1] - i)
             rows = gather(op, pairs + i, n, True, <uint8_t*>(scratch + op.n[3]))
-            for p in range(lo, hi):
-                expert_panel(m, e, op.bias, p, &rows, n, <uint8_t*>(scratch + op.n[4]), sums)
-                for k in range(n):
-                    add_expert(op, pairs[i + k], <int>p * LANES, sums + k * LANES)
+            p = lo
+            while p < hi:
+                panels = expert_panels(m, e, op.bias, p, hi, &rows, n, <uint8_t*>(scratch + op.n[4]), sums)
+                for k in range(panels * n):
+                    add_expert(op, pairs[i + k % n], <int>(p + k // n) * LANES, sums + k * LANES)
+                p += panels
             i += n
 
 

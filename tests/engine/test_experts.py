@@ -147,8 +147,11 @@ def test_shapes(isa, type, shape):
 
 
 @pytest.mark.parametrize("how", [{"exact": True}, {"exact": False}, {"exact": False, "repack": False}], ids=str)
-def test_neither_threads_nor_steps_change_a_bit(isa, how):
-    x, made = normal(100, WIDTH), tensors("Q4_0", bias=True)
+@pytest.mark.parametrize("type", ["Q4_0", "Q5_0", "Q6_K"])
+def test_neither_threads_nor_steps_change_a_bit(isa, type, how):
+    """Not even where many tokens of an expert share the unpacking of its codes (Q5_0 and Q6_K: with any vectors)."""
+    made = tensors(type, bias=True) if type != "Q6_K" else tensors(type, 256, 256, bias=True)
+    x = normal(100, made["ffn_up_exps"].shape[-1])
     one, _ = both(mixture(), x, made, **how)
     for n in (2, 3, 7):
         np.testing.assert_array_equal(both(mixture(), x, made, n_threads=n, **how)[0], one)
@@ -156,10 +159,21 @@ def test_neither_threads_nor_steps_change_a_bit(isa, how):
         np.testing.assert_array_equal(both(mixture(), x, made, n_threads=2, steps=steps, **how)[0], one)
 
 
+@pytest.mark.parametrize("types", [("Q8_0", "Q5_0", "MXFP4"), ("MXFP4", "Q5_0", "Q8_0")], ids=str)
+def test_gate_up_and_down_may_be_of_different_types(isa, types):
+    """Only some of which unpack codes for many tokens at once."""
+    made, x = tensors(bias=True), normal(100, WIDTH)
+    for i, (part, type) in enumerate(zip(("gate", "up", "down"), types, strict=True)):
+        made[f"ffn_{part}_exps"] = matrix("", type, *made[f"ffn_{part}_exps"].shape, seed=i)
+    many, twin = both(mixture(), x, made, exact=False)
+    close(many, twin, EIGHT_BIT)
+    np.testing.assert_array_equal(both(mixture(), x, made, exact=False, steps=[1] * 100)[0], many)
+
+
 @pytest.mark.parametrize("end", [True, False], ids=["end", "start"])
 @pytest.mark.parametrize(("type", "how"), [
     ("F32", {"exact": True}), ("F16", {"exact": False}), ("Q4_0", {"exact": False}), ("Q8_0", {"exact": True}),
-    ("Q4_0", {"exact": False, "repack": False}),
+    ("Q5_0", {"exact": False}), ("Q4_0", {"exact": False, "repack": False}),
 ], ids=str)
 def test_mixtures_stay_inside_their_memory(isa, type, how, end):
     """Weights, panels, buffers and every thread's scratch lie against pages nobody may touch."""
