@@ -178,7 +178,7 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
     cdef const Matrix* m = op.matrix
     cdef float* scratch = op.scratch + tid * op.scratch_stride
     cdef int* start = <int*>scratch
-    cdef int tokens = rows_of(op, step), e, i, n
+    cdef int tokens = rows_of(op, step), e, i, n, many
     cdef const int* pairs = sort_by_expert(op, tokens, start)
     cdef Py_ssize_t blocks = m.rows // BLOCK, lo, hi, first, last, u
     cdef Rows rows
@@ -191,34 +191,46 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
         while i < start[e + 1] and first < last:
             n = min(<int>GATHERED, start[e + 1] - i)
             rows = gather(op, pairs + i, n, False, <uint8_t*>(scratch + op.n[3]))
-            for u in range(first, last):
-                gated_block(op, e, u, pairs + i, &rows, n)
+            u, many = first, max(1, GATHERED // n)      # of one matrix at a time: memory likes to be read in long runs
+            while u < last:
+                gated_blocks(op, e, u, min(many, <int>(last - u)), pairs + i, &rows, n)
+                u += many
             i += n
 
 
-cdef inline void gated_block(const Op* op, int e, Py_ssize_t u, const int* pairs, const Rows* rows,
-                             int n) noexcept nogil:
-    """32 rows of an expert's gate and up for n pairs, straight into their 8-bit rows."""
+cdef inline void gated_blocks(const Op* op, int e, Py_ssize_t u, int blocks, const int* pairs, const Rows* rows,
+                              int n) noexcept nogil:
+    """Some times 32 rows of an expert's gate and up for n pairs, straight into their 8-bit rows; n * blocks <= GATHERED."""
     cdef float gate[GROUP * GATHERED * LANES]
     cdef float up[GROUP * GATHERED * LANES]
-    cdef float y[GATHERED * BLOCK]
-    cdef int j = 0, i, k, used = op.n[1]
-    cdef Py_ssize_t p = u * GROUP, at
-    cdef vf weight
-    while j < GROUP:
-        j += expert_panels(op.matrix, e, op.bias, p + j, p + GROUP, rows, n, NULL, gate + j * n * LANES)
-    j = 0
-    while j < GROUP:
-        j += expert_panels(op.other, e, op.gain, p + j, p + GROUP, rows, n, NULL, up + j * n * LANES)
+    cdef float y[BLOCK]
+    cdef int b, k, used = op.n[1]
+    cdef Py_ssize_t at
+    many_panels(op.matrix, e, op.bias, u * GROUP, blocks * GROUP, rows, n, gate)
+    many_panels(op.other, e, op.gain, u * GROUP, blocks * GROUP, rows, n, up)
     for k in range(n):
-        weight = vf_set1(weight_of(op, pairs[k]))
-        for j in range(GROUP):
-            i = (j * n + k) * LANES
-            vf_store(y + k * BLOCK + j * LANES, gate_times(op.n[2], vf_mul(vf_load(gate + i), weight),
-                                                           vf_mul(vf_load(up + i), weight), op.f))
-    for k in range(n):
-        at = <Py_ssize_t>(pairs[k] % used) * (op.matrix.rows // BLOCK) + u
-        quantize_blocks(y + k * BLOCK - at * BLOCK, op.q + pairs[k] // used * op.q_stride, op.width, at, at + 1)
+        for b in range(blocks):
+            at = (b * GROUP * n + k) * LANES
+            gated_values(op, gate + at, up + at, n, weight_of(op, pairs[k]), y)
+            at = <Py_ssize_t>(pairs[k] % used) * (op.matrix.rows // BLOCK) + u + b
+            quantize_blocks(y - at * BLOCK, op.q + pairs[k] // used * op.q_stride, op.width, at, at + 1)
+
+
+cdef inline void many_panels(const Matrix* m, int e, const float* bias, Py_ssize_t p, int panels, const Rows* rows,
+                             int n, float* sums) noexcept nogil:
+    cdef int j = 0
+    while j < panels:
+        j += expert_panels(m, e, bias, p + j, p + panels, rows, n, NULL, sums + j * n * LANES)
+
+
+cdef inline void gated_values(const Op* op, const float* gate, const float* up, int n, float weight,
+                              float* y) noexcept nogil:
+    """32 values of one pair, from vectors n apart."""
+    cdef vf w = vf_set1(weight)
+    cdef int j
+    for j in range(GROUP):
+        vf_store(y + j * LANES, gate_times(op.n[2], vf_mul(vf_load(gate + j * n * LANES), w),
+                                           vf_mul(vf_load(up + j * n * LANES), w), op.f))
 
 
 cdef void op_experts_sum(const Op* op, const Step* step, int tid, int team) noexcept nogil:
