@@ -13,6 +13,7 @@ from .gguf.types import TYPES
 
 PAGE = engine.PAGE_SIZE
 TILE = engine.KEY_TILE  # values of a head are padded to whole vectors
+MARKS = 2  # states of a sequence that are kept: before its latest prompt's last token, and before that
 KV_TYPES = ("F32", "F16", "Q8_0", "Q4_0")
 
 
@@ -58,6 +59,7 @@ class KVCache(CacheShape):
         self._memory = {layer: self._room(spec) for layer, spec in specs.items()}
         self._states = {key: np.zeros((n_seq, padded(s.size)), np.float32) for key, s in self.states.items()}
         self._absorbed = [0] * n_seq  # tokens of each sequence that its states know
+        self._marks = [{} for _ in range(n_seq)]  # {length: the states then}
 
     def _room(self, spec):
         return [np.zeros(size, np.uint8) for size in self.sizes(spec)]
@@ -110,18 +112,28 @@ class KVCache(CacheShape):
         for key, array in (states or {}).items():
             self._states[key][seq] = array
 
+    def mark(self, seq):
+        """Keep a copy of the states as they are, so that the sequence can come back to here."""
+        if states := self.copy_states(seq):
+            marks = self._marks[seq]
+            marks[self.lengths[seq]] = states
+            while len(marks) > MARKS:
+                del marks[min(marks)]
+
     def truncate(self, seq, n=0):
         """Forget all positions of a sequence from n on; how many are left.
 
-        None are, if a ring has already written over positions that the window of position n reaches back to, or if
-        states know of later ones.
+        Fewer than n, if states know of later ones: as many as there were at the last mark before. None, if there is no
+        mark, or if a ring has already written over positions that the window of position n reaches back to.
         """
         n = min(self.lengths[seq], n)
+        self._marks[seq] = marks = {at: states for at, states in self._marks[seq].items() if at <= n}
         if self._states and n < self._absorbed[seq]:
-            n = self._absorbed[seq] = 0
+            n = self._absorbed[seq] = max(marks, default=0)
+            self.paste_states(seq, marks.get(n))
         lost = {w: self.lengths[seq] - ring.reach for w, ring in self._rings.items() if w}
         if any(max(0, n - w) < gone for w, gone in lost.items()):
-            n = 0
+            n, self._absorbed[seq], self._marks[seq] = 0, 0, {}
         self.lengths[seq] = n
         for ring in self._rings.values():
             ring.free(seq, n)

@@ -150,7 +150,7 @@ def extend(session, me, history, row, reuse=False):
         else:
             session.reset()
         session.owner = None
-        logits = session.forward(history[me.reused :], out=row)
+        logits = session.forward(history[me.reused :], out=row, mark=reuse)
         session.owner = me
         return logits
 

@@ -92,16 +92,17 @@ class Session:
             self.check_seqs([seq])
             n = max(0, min(n, self.cache.lengths[seq]))
             before = self.tokens[seq][:n]
-            if self.roll_back(seq, n) == n:
+            kept = self.roll_back(seq, n)
+            if kept == n:
                 return
             if self.layers.start:
-                raise ModelError(f"layers with windows or states cannot go back to {n}; the sequence is empty now")
-            self.forward(before, seq)
+                raise ModelError(f"layers with windows or states cannot go back to {n}; {kept} positions are left")
+            self.forward(before[kept:], seq)
 
     def keep(self, ids, seq=0):
         """Keep of a sequence what `ids` begin with, their last token not counted; how many positions that is.
 
-        None are left where windows or states have gone past them.
+        Where states have gone past them fewer are left, up to a mark of `forward`; none where windows have, too.
         """
         with self.lock:
             here = self.tokens[seq]
@@ -110,7 +111,7 @@ class Session:
             return self.roll_back(seq, same)
 
     def roll_back(self, seq, n):
-        """Keep the first n positions, or none where that cannot be; how many."""
+        """Keep the first n positions, or where that cannot be those before a mark, or none; how many."""
         kept = self.cache.truncate(seq, n)
         del self.tokens[seq][kept:]
         return kept
@@ -120,10 +121,12 @@ class Session:
             if not 0 <= s < self.cache.n_seq:
                 raise ModelError(f"there is no sequence {s}; this session has 0 ... {self.cache.n_seq - 1}")
 
-    def forward(self, ids, seq=0, every=False, out=None):
+    def forward(self, ids, seq=0, every=False, out=None, mark=False):
         """Append tokens to one sequence; logits of the last one, or of each: float32 (n, n_vocab), `out` if given.
 
         In a session of later layers `ids` are residuals (n, width); of earlier layers, residuals come back.
+        mark: keep the states before the last token, for a sequence that will come back to there. Ignored where there
+        are none, and with `every`.
         """
         with self.lock:
             n = len(ids)
@@ -136,6 +139,10 @@ class Session:
             if out is None:
                 out = np.empty((n if every else 1, self.width), np.float32)
             try:
+                if mark and self.cache.states and not every:
+                    self._forward(ids[:-1], seq, False, out[:0])
+                    self.cache.mark(seq)
+                    ids = ids[-1:]
                 self._forward(ids, seq, every, out)
             except BaseException:
                 self.roll_back(seq, start)
@@ -143,11 +150,11 @@ class Session:
             return out
 
     def _forward(self, ids, seq, every, out):
-        """In chunks of `batch`; all but the last need no logits unless every row is wanted."""
+        """In chunks of `batch`; only the last one gives logits, unless every row is wanted; none does if `out` is empty."""
         n = len(ids)
         for at in range(0, n, self.batch):
             part = ids[at : at + self.batch]
-            last = at + len(part) == n
+            last = at + len(part) == n and len(out)
             wanted = range(len(part)) if every else range(len(part) - 1, len(part)) if last else range(0)
             rows = out[at : at + len(part)] if every else out if last else out[:0]
             self._step(part, [seq] * len(part), wanted, rows)

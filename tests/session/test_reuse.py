@@ -6,6 +6,7 @@ import pytest
 from llama_gguf import Model
 from llama_gguf.testing import tiny
 
+from ..models.goldens import nmse
 from .common import IDS, same
 
 SHAPES = {"full": {}, "windowed": dict(arch="gemma3", window=16), "recurrent": dict(arch="mamba2")}
@@ -16,6 +17,10 @@ def kind(request, tmp_path_factory):
     path = tiny(tmp_path_factory.mktemp("reuse") / "tiny.gguf", context=512, **SHAPES[request.param])
     with Model(path, n_threads=2) as model:
         yield request.param, model
+
+
+def close(found, want):
+    assert nmse(found, want) <= 1e-10  # attention adds up in another order where a step has few tokens
 
 
 def answer(model, ids, **options):
@@ -47,6 +52,49 @@ def test_a_prompt_that_differs_is_read_from_the_difference(kind):
 def test_the_same_prompt_needs_its_last_token_only(model):
     want, _ = answer(model, IDS[:50])
     assert answer(model, IDS[:50], reuse=True) == (want, 49)
+
+
+@pytest.fixture(scope="module", params=["mamba", "mamba2", "lfm2", "qwen35", "jamba"])
+def recurrent(request, tmp_path_factory):
+    path = tiny(tmp_path_factory.mktemp("marks") / "tiny.gguf", request.param, context=1024)
+    with Model(path, n_threads=2) as model:
+        yield model
+
+
+def test_states_are_kept_before_a_prompts_last_token(recurrent):
+    """So that another answer to it reads one token, and what follows on another answer the rest from there."""
+    first = answer(recurrent, IDS[:100], reuse=True)
+    assert answer(recurrent, IDS[:100], reuse=True) == (first[0], 99)
+    again = [*IDS[:100], *reversed(IDS[:20])]
+    found = answer(recurrent, again, reuse=True)
+    assert found == (answer(recurrent, again)[0], 99)
+
+
+def test_another_last_question_is_read_from_the_end_of_the_one_before(recurrent):
+    """Two marks are kept, and neither outlives the tokens before it."""
+    asked = [IDS[:40], IDS[:90], IDS[:140]]
+    for ids in asked:
+        answer(recurrent, ids, reuse=True)
+    assert sorted(recurrent.main.cache._marks[0]) == [89, 139]
+    other = [*IDS[:120], *reversed(IDS[:30])]
+    assert answer(recurrent, other, reuse=True)[1] == 89
+    third = [*IDS[:130], *IDS[:9]]
+    found = answer(recurrent, third, reuse=True)
+    assert found == (answer(recurrent, third)[0], 89)
+    assert answer(recurrent, [*IDS[:50], 5, 6], reuse=True)[1] == 0
+
+
+def test_going_back_behind_a_mark_gives_the_same_logits(recurrent):
+    session = recurrent.session()
+    session.forward(IDS[:300], mark=True)
+    session.forward(IDS[:20])
+    session.truncate(0, 310)
+    assert session.tokens[0] == [*IDS[:300], *IDS[:10]]
+    close(session.forward(IDS[50:60]), recurrent.session().forward([*IDS[:300], *IDS[:10], *IDS[50:60]]))
+    session.reset()
+    assert session.cache._marks == [{}]
+    close(session.forward(IDS[:20], mark=True), recurrent.session().forward(IDS[:20]))
+    close(session.forward(IDS[30:31], mark=True), recurrent.session().forward([*IDS[:20], IDS[30]]))
 
 
 def test_only_what_a_stream_has_read_is_reused(model):
