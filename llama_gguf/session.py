@@ -150,7 +150,7 @@ class Session:
             return out
 
     def _forward(self, ids, seq, every, out):
-        """In chunks of `batch`; only the last one gives logits, unless every row is wanted; none does if `out` is empty."""
+        """In chunks of `batch`; the last one gives logits unless `out` is empty, the others if every row is wanted."""
         n = len(ids)
         for at in range(0, n, self.batch):
             part = ids[at : at + self.batch]
