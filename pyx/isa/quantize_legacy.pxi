@@ -12,6 +12,10 @@ cdef Codes CODES_Q4_1 = whole_codes(0, 15, -1.2, 2.1)
 cdef Codes CODES_Q5_1 = whole_codes(0, 31, -1, 2.2)
 
 
+cdef void quantize_f32(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
+    memcpy(row, x, n * sizeof(float))
+
+
 cdef void quantize_f16(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
     cdef uint16_t half
     cdef Py_ssize_t j

@@ -1,15 +1,19 @@
-# Quantizers of all types in the vocabulary of one instruction set, and what runs them over rows.
-from cython.parallel cimport prange
+# Quantizers of all types in the vocabulary of one instruction set, and what runs them over rows of any type.
 from libc.math cimport INFINITY, fabsf
 from libc.stdint cimport int8_t, int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from llama_gguf.engine cimport blocks
 
+include "dequant.pxi"
+
+cdef enum:
+    PIECE = 4096                # values that are floats at a time: they stay in the nearest cache
+
 # `w` (n values) is the importance of each column, above zero; `row` need not be aligned.
 ctypedef void (*quantize_fn)(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil
 
-include "iq_tables.pxi"
 include "quantize_words.pxi"
 include "search.pxi"
 include "search_two.pxi"
@@ -25,6 +29,8 @@ include "quantize_iq.pxi"
 
 cdef quantize_fn quantizer(int type_id) noexcept nogil:
     """NULL: no such type, or none that is written."""
+    if type_id == blocks.TYPE_F32:
+        return quantize_f32
     if type_id == blocks.TYPE_F16:
         return quantize_f16
     if type_id == blocks.TYPE_BF16:
@@ -82,19 +88,65 @@ cdef quantize_fn quantizer(int type_id) noexcept nogil:
     return NULL
 
 
-def quantize(int type_id, const float[:, ::1] values, const float[::1] weights, uint8_t[:, ::1] out, int n_threads):
-    """Rows of `values` (rows, columns) into `out` (rows, row bytes), importance `weights` (columns,).
+def quantize(int type_id, int source_id, const uint8_t[:, ::1] rows, const float[::1] weights, uint8_t[:, ::1] out):
+    """Rows (rows, row bytes) of type `source_id` into `out` (rows, row bytes), importance `weights` (columns,).
 
-    Nothing is checked here but that sizes of arrays agree: `llama_gguf.quantize.rows` knows the types.
+    Returns the first row with a value that is NaN or infinite, where it ends, or -1. Nothing is checked here but that
+    sizes of arrays agree: `llama_gguf.quantize.rows` knows the types.
     """
     cdef quantize_fn function = quantizer(type_id)
-    cdef Py_ssize_t n = values.shape[1], n_rows = values.shape[0], row_bytes = out.shape[1], r
-    if function == NULL or weights.shape[0] != n or out.shape[0] != n_rows:
-        raise ValueError(f"type {type_id}, {n_rows} x {n} values, {weights.shape[0]} weights, {out.shape[0]} rows out")
+    cdef TypeRow source = type_row(source_id)
+    cdef Py_ssize_t n = weights.shape[0], n_rows = rows.shape[0], each, wrong
+    cdef float* values = NULL
+    if (function == NULL or not source.block or rows.shape[1] * source.block != n * source.bytes
+            or out.shape[0] != n_rows):
+        raise ValueError(f"type {type_id} from {source_id}, {n_rows} rows of {rows.shape[1]} bytes, {n} weights,"
+                         f" {out.shape[0]} rows out")
     if n == 0 or n_rows == 0:
-        return
-    cdef const float* x = &values[0, 0]
-    cdef const float* w = &weights[0]
+        return -1
+    each = max(1, PIECE // n)
+    if source_id != blocks.TYPE_F32:
+        values = <float*>malloc(each * n * sizeof(float))
+        if values == NULL:
+            raise MemoryError(f"a row of {n} values")
+    with nogil:
+        wrong = store_rows(function, source.dequantize, rows, &weights[0], out, n, each, values)
+    free(values)
+    return wrong
+
+
+cdef Py_ssize_t store_rows(quantize_fn function, deq_fn source, const uint8_t[:, ::1] rows, const float* w,
+                           uint8_t[:, ::1] out, Py_ssize_t n, Py_ssize_t each, float* values) noexcept nogil:
+    """`each` rows at a time, by way of `values` unless they are float32."""
+    cdef Py_ssize_t row_bytes = rows.shape[1], out_bytes = out.shape[1], n_rows = rows.shape[0]
+    cdef Py_ssize_t start = 0, some, r
+    cdef const uint8_t* raw = &rows[0, 0]
     cdef uint8_t* target = &out[0, 0]
-    for r in prange(n_rows, nogil=True, schedule="dynamic", num_threads=n_threads, use_threads_if=n_threads > 1):
-        function(x + r * n, w, n, target + r * row_bytes)
+    cdef const float* x
+    while start < n_rows:
+        some = min(each, n_rows - start)
+        x = values
+        if values == NULL:
+            x = <const float*>(raw + start * row_bytes)
+        else:
+            source(raw + start * row_bytes, values, some * n)
+        if not all_finite(x, some * n):
+            for r in range(some):
+                if not all_finite(x + r * n, n):
+                    return start + r
+        for r in range(some):
+            function(x + r * n, w, n, target + (start + r) * out_bytes)
+        start += some
+    return -1
+
+
+cdef bint all_finite(const float* x, Py_ssize_t n) noexcept nogil:
+    """Zero times a number is zero; times anything else it is not, and no sum is zero again."""
+    cdef vf total = vf_zero()
+    cdef float rest = 0
+    cdef Py_ssize_t j
+    for j in range(n // LANES):
+        total = vf_add(total, vf_mul(vf_load(x + j * LANES), vf_zero()))
+    for j in range(n // LANES * LANES, n):
+        rest += x[j] * 0
+    return vf_sum(total) + rest == 0
