@@ -23,7 +23,7 @@ from llama_gguf.cli._output import emit_json, json_option, note
     "-c",
     "--ctx",
     type=click.IntRange(3),
-    help="Tokens of a window. Default: 512, or all of a shorter text (not with --save-base).",
+    help="Tokens of a window. Default: 512, or all of a shorter text.",
 )
 @click.option("--chunks", type=click.IntRange(1), help="Windows at most. Default: all.")
 @click.option("--exact", is_flag=True, help="Float activations: slower, without the rounding of 8-bit ones.")
@@ -34,9 +34,9 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     """Show the perplexity of MODEL on a text.
 
     As llama-perplexity counts it: windows that do not overlap, of each the second half is scored; of a text shorter
-    than a window, all. Besides the models this takes 64 MB of logits at a time and the cache of one window. A file of
-    --save-base has 2 bytes for each scored token and token of the vocabulary: 25 MB for each window of 512 with 49152
-    tokens, 134 MB with 262144.
+    than a window, all (with --save-base the second half). Besides the models this takes 64 MB of logits at a time and
+    the cache of one window. A file of --save-base has 2 bytes for each scored token and token of the vocabulary: 25 MB
+    for each window of 512 with 49152 tokens, 134 MB with 262144.
 
     \b
     Examples:
