@@ -2,8 +2,8 @@
 
     python benchmarks/noisy_source.py MODEL OUT.gguf [--seed 0]
 
-Weights that lie on a grid favour types that have the same grid. So each value gets uniform noise of one step of its grid,
-the least distance between two values of the same sixteen.
+Weights that lie on a grid favour types that have the same grid. So each value gets uniform noise of one step of its
+grid, the least distance between two values of the same sixteen.
 """
 
 import os

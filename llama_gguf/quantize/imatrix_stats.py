@@ -73,7 +73,7 @@ def first_nextn(imatrix):
 
 
 def with_earlier(imatrix, name, own, first):
-    """gain, l2_dist, cossim, pearson and covariance with the same weight of the nearest block before, if there is one."""
+    """gain, l2_dist, cossim, pearson and covariance with the same weight of the nearest block before, if any."""
     found = BLOCK.match(name)
     if not found or not own[name] or int(found[1]) in (0, first):
         return {}

@@ -89,12 +89,17 @@ def recipe_for_size(
     chosen = within(options, budget - kept - around)
     if chosen is None:
         least = kept + around + sum(min(o.n_bytes for o in some) for some in options.values())
-        more = "" if imatrix else "; with an importance matrix there are smaller ones"
-        raise ModelError(f"{budget:,} bytes are too few: the smallest types that are possible take {least:,}{more}",
-                         path=str(file.path))
+        raise ModelError(too_few(budget, least, n_weights, imatrix), path=str(file.path))
     total = kept + around + sum(o.n_bytes for o in chosen.values())
     pairs = [(f"^{re.escape(name)}$", o.type) for name, o in chosen.items()]
     return Target(Recipe(base_of(chosen), tensor_types=pairs), options, total, sum(o.damage for o in chosen.values()))
+
+
+def too_few(budget, least, n_weights, imatrix):
+    """In bytes and in bits, for either may have been asked for."""
+    wanted, possible = (f"{n:,} bytes ({8 * n / n_weights:.2f} bits per weight)" for n in (budget, least))
+    more = "" if imatrix else "; with an importance matrix there are smaller ones"
+    return f"{wanted} are too few: the smallest types that fit the widths take {possible}{more}"
 
 
 def options_of(plan, types, sensitivity, progress=None, cancel=None):

@@ -203,7 +203,7 @@ def imatrix():
 
 WRITTEN = Path(__file__).parents[1] / "data" / "imatrix_b11434.gguf"
 """By llama-imatrix of b11434, --in-file: blocks, experts of which some have no data, three matrices with one count, a
-weight without sums, two columns of zeros, two last blocks of next-token prediction; the .dat is of --output-format dat."""
+weight without sums, two columns of zeros, two last blocks of next-token prediction. The .dat: --output-format dat."""
 
 
 def fields_of(reader):
