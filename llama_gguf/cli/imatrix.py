@@ -87,7 +87,7 @@ def collected(model, text, output, start, resume, chunk_size, chunks, perplexity
             bar(done, total, f"perplexity {ppl:.4f}" if ppl else "")
 
         return collect_file(opened, words, output, resume=resume, force=force, add=start if len(start) else None,
-                            chunk=chunk_size, n_chunks=chunks, perplexity=perplexity, progress=told,
+                            chunk=chunk_size, chunks=chunks, perplexity=perplexity, progress=told,
                             dataset=os.path.basename(text))
 
 

@@ -24,19 +24,19 @@ ROWS = 64
 """Rows that are summed in float32 before they are added up in float64."""
 
 
-def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start=None, progress=None, cancel=None,
+def collect(model, tokens, *, chunk=CHUNK, perplexity=True, chunks=None, start=None, progress=None, cancel=None,
             dataset=None):
     """An Imatrix of a Model and a text (or token ids), cut into chunks of `chunk` tokens; a rest is left out. Where the
     vocabulary begins texts with a token, it takes the place of a chunk's first; ids are taken as they are.
 
     perplexity: make logits too and tell progress their perplexity, over the second half of each chunk as llama.cpp
-    does. n_chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
+    does. chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
     progress(done, total, perplexity or None, imatrix); cancel() true raises Cancelled. dataset: the text's name, kept
     in the matrix. ModelError where the text has not one chunk.
     """
     model._need_weights()
     ids = text_ids(model, tokens)
-    pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:n_chunks]
+    pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:chunks]
     if not pieces:
         raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or a smaller chunk")
     imatrix = start.merge() if start else Imatrix(chunk_size=chunk)

@@ -65,7 +65,7 @@ class Target:
 
 
 def recipe_for_size(
-    src, n_bytes=None, bits_per_weight=None, imatrix=None, *, types=None, sensitivity=None, requantize=False,
+    source, n_bytes=None, bits_per_weight=None, imatrix=None, *, types=None, sensitivity=None, requantize=False,
     progress=None, cancel=None,
 ):
     """The Target for a file of `n_bytes` at most, or with so many bits for each weight.
@@ -76,7 +76,7 @@ def recipe_for_size(
     """
     if (n_bytes is None) == (bits_per_weight is None):
         raise ValueError("give n_bytes or bits_per_weight, one of them")
-    file = src if isinstance(src, GGUFFile) else GGUFFile(src)
+    file = source if isinstance(source, GGUFFile) else GGUFFile(source)
     plan = Plan(file, Recipe("F16"), imatrix, requantize=requantize)
     plan.check()
     if not requantize and (rough := next((t for t in plan.changing if TYPES[t.source].is_quantized), None)):

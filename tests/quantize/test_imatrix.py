@@ -146,7 +146,7 @@ def test_running_perplexity_is_that_of_the_logits(tmp_path):
 def test_going_on_gives_what_one_run_gives(tmp_path):
     with Model(tiny(tmp_path / "tiny.gguf"), exact=True) as model:
         whole = collect(model, IDS, chunk=16, dataset="a.txt")
-        part = collect(model, IDS, chunk=16, n_chunks=2, dataset="a.txt")
+        part = collect(model, IDS, chunk=16, chunks=2, dataset="a.txt")
         part.save(tmp_path / "part.gguf")
         again = collect(model, IDS, chunk=16, start=Imatrix.load(tmp_path / "part.gguf"), dataset="a.txt")
         assert again.n_chunks == whole.n_chunks == 4 and again.datasets == ["a.txt"]
