@@ -65,7 +65,7 @@ def requantizing(s):
         kinds = ", ".join(sorted({s.tensors[n].type.name for n in rough}))
         yield Issue(
             "already-quantized", "warning" if s.plan else "note",
-            f"{count(rough)} quantized already ({kinds})", tuple(rough),
+            f"{count(rough)} {'is' if len(rough) == 1 else 'are'} quantized already ({kinds})", tuple(rough),
             "start from the original in F16, BF16 or F32; --allow-requantize does it all the same",
             "refused unless it is asked for",
         )

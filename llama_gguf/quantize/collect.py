@@ -38,7 +38,8 @@ def collect(model, tokens, *, chunk=CHUNK, perplexity=True, chunks=None, start=N
     ids = text_ids(model, tokens)
     pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:chunks]
     if not pieces:
-        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or a smaller chunk")
+        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or"
+                         " smaller chunks (--chunk-size, chunk=)")
     imatrix = start.merge() if start else Imatrix(chunk_size=chunk)
     if imatrix.chunk_size != chunk:
         raise ModelError(f"the matrix to go on from has chunks of {imatrix.chunk_size} tokens, not {chunk}")
