@@ -82,19 +82,18 @@ def quality(path, base, chunks, threads):
 
 def table(results):
     """Markdown: a row for each file type."""
-    rows = []
-    for name, both in results.items():
-        ours, theirs = (both.get(who) or {} for who in (OURS, PEER))
-        difference = ours and theirs and "kls" in ours and "kls" in theirs and pair(
-            mean_and_error(np.subtract(ours["kls"], theirs["kls"])), "+.4f")
-        rows.append([name, size(ours), *(side.get("kl") and pair(side["kl"]) for side in (ours, theirs)), difference,
-                     *(side.get("perplexity") and f"{side['perplexity'][0]:.2f}" for side in (ours, theirs))])
-    names = "file type", "MB", "KL ours", f"KL {PEER}", "ours less theirs", "perplexity ours", PEER
-    return markdown(names, [[cell or "-" for cell in row] for row in rows])
+    titles = ("file type", "MB", "KL ours", f"KL {PEER}", "ours less theirs", "perplexity ours", PEER,
+              "log of their ratio")
+    return markdown(titles, [row(name, both.get(OURS) or {}, both.get(PEER) or {}) for name, both in results.items()])
 
 
-def size(side):
-    return side and f"{side['bytes'] / 1e6:.1f}"
+def row(name, ours, theirs):
+    both = "kls" in ours and "kls" in theirs
+    less, ratio = (pair(mean_and_error(np.subtract(ours[key], theirs[key])), "+.4f") if both else "-"
+                   for key in ("kls", "surprises"))
+    kls = (pair(side["kl"]) if "kl" in side else "-" for side in (ours, theirs))
+    perplexities = (f"{side['perplexity'][0]:.2f}" if "kl" in side else "-" for side in (ours, theirs))
+    return name, f"{ours['bytes'] / 1e6:.1f}" if ours else "-", *kls, less, *perplexities, ratio
 
 
 def pair(value, format=".4f"):
