@@ -3,19 +3,27 @@
     quantize_file("model-f16.gguf", "model-q4.gguf", "Q4_K_M", imatrix=Imatrix.load("imatrix.gguf"))
 """
 
+import contextlib
+import functools
 import os
 from dataclasses import dataclass
 
+import numpy as np
+
+from llama_gguf import engine
 from llama_gguf.errors import Cancelled, ModelError
 from llama_gguf.gguf import GGUFFile, GGUFWriter, Typed
 from llama_gguf.gguf.atomic import check_output, replacing_all
 from llama_gguf.gguf.shards import parse_name, shard_name
+from llama_gguf.gguf.types import TYPES
 from llama_gguf.quantize.filetypes import COPY
-from llama_gguf.quantize.plan import as_float, plan_file
-from llama_gguf.quantize.rows import quantize_rows
+from llama_gguf.quantize.plan import plan_file
+from llama_gguf.quantize.rows import convert_slab, importance, in_order, slabs
 
-SLAB = 4 << 20
-"""Values that are in memory as floats at a time (16 MB)."""
+COPIED = 16 << 20
+"""Bytes that are copied at a time."""
+RELEASED = 8 << 20
+"""Bytes of the source whose memory is given back at a time."""
 SPLIT_KEYS = ("split.no", "split.tensors.count", "split.count")
 QUANTIZATION_VERSION = 2
 """Of the layouts of blocks, as llama.cpp counts them."""
@@ -45,66 +53,93 @@ def quantize_file(
     with GGUFFile(os.fspath(src)) as file:
         plan = plan_file(file, recipe, imatrix, requantize=requantize)
         plan.check()
-        writing = Writing(plan, n_threads, progress, cancel)
-        metadata = new_metadata(plan, overrides or {})
+        files = list(parts(plan, os.fspath(dst), new_metadata(plan, overrides or {}), keep_split))
+        writing = Writing(plan, [t for *_, tensors in files for t in tensors], n_threads, progress, cancel)
         inputs = [*file.paths, *([imatrix.path] if imatrix is not None and imatrix.path else [])]
         writers = [
             GGUFWriter(path, keys, map(writing.row, tensors), force=force, inputs=inputs)
-            for path, keys, tensors in parts(plan, os.fspath(dst), metadata, keep_split)
+            for path, keys, tensors in files
         ]
         size = sum(w.size for w in writers)
         for w in writers:
             check_output(w.path, size, force, w.inputs)
-        with replacing_all() as opened:
+        with contextlib.closing(writing.slabs), replacing_all() as opened:
             for w in writers:
                 w.write_to(opened(w.path, w.size, force, w.inputs))
         return Quantized([w.path for w in writers], plan, file.size, size)
 
 
 class Writing:
-    """Gives GGUFWriter the data of each tensor when its turn comes."""
+    """Gives GGUFWriter the data of each tensor when its turn comes; threads are a few slabs ahead.
 
-    def __init__(self, plan, n_threads, progress, cancel):
-        self.plan, self.n_threads, self.progress, self.cancel = plan, n_threads, progress, cancel
-        self.done = 0
+    `tensors`: all Planned in the order in which they are written.
+    """
+
+    def __init__(self, plan, tensors, n_threads, progress, cancel):
+        self.plan, self.progress, self.cancel = plan, progress, cancel
+        self.done, self.spare = 0, []
+        jobs = (job for t in tensors if t.changes for job in self.jobs(t))
+        self.slabs = in_order(jobs, n_threads or engine.default_threads())
 
     def row(self, planned):
         return planned.name, planned.target, planned.shape, lambda: self.told(planned)
 
     def told(self, planned):
         """The buffers of a tensor; progress is told, and whether to go on asked, before each."""
-        for buffer in self.copied(planned) if not planned.changes else self.quantized(planned):
+        tensor, released, read = self.plan.file.tensors[planned.name], 0, 0
+        for buffer, rows in self.quantized(planned) if planned.changes else self.copied(tensor):
             if self.cancel and self.cancel():
                 raise Cancelled("quantizing was cancelled; nothing was written")
             yield buffer
+            read += rows
+            if (read - released) * tensor.row_bytes >= RELEASED:
+                tensor.release(released, read - released)
+                released = read
             self.done += buffer.nbytes
             if self.progress:
                 self.progress(self.done, self.plan.n_bytes, planned.name)
+        tensor.release(released, read - released)
 
-    def copied(self, planned):
-        tensor = self.plan.file.tensors[planned.name]
-        step = max(1, 4 * SLAB // tensor.row_bytes)
+    def copied(self, tensor):
+        """(buffer, rows) until the tensor is whole, as below."""
+        step = max(1, COPIED // tensor.row_bytes)
         for first in range(0, len(tensor.raw), step):
             part = tensor.raw[first : first + step]
-            yield part
-            tensor.release(first, len(part))
+            yield part, len(part)
 
     def quantized(self, planned):
-        """Slabs of rows; none reaches over two matrices of a tensor, since each expert has importance of its own."""
-        tensor, importance = self.plan.file.tensors[planned.name], self.plan.importance(planned)
-        raw, cols = tensor.raw, tensor.shape[-1]
-        each = len(raw) // len(importance) if importance is not None else len(raw)
-        step = max(1, SLAB // cols)
+        left = planned.bytes_after
+        while left:
+            buffer = next(self.slabs)
+            yield buffer, len(buffer)
+            left -= buffer.nbytes
+            self.spare.append(buffer.base)
+
+    def jobs(self, planned):
+        """Functions that store a slab of rows; none reaches over two matrices of a tensor, since each expert has
+        importance of its own."""
+        tensor, given = self.plan.file.tensors[planned.name], self.plan.importance(planned)
+        raw, kind = tensor.raw, TYPES[planned.target]
+        each = len(raw) // len(given) if given is not None else len(raw)
         for start in range(0, len(raw), each):
-            weights = None if importance is None else importance[start // each]
-            for first in range(start, start + each, step):
-                part = raw[first : min(first + step, start + each)]
-                try:
-                    yield quantize_rows(as_float(part, tensor.type, cols), planned.target, weights, self.n_threads)
-                except ModelError as error:
-                    raise ModelError(f"tensor {planned.name}, rows from {first}: {error}", tensor=planned.name,
-                                     path=str(self.plan.file.path)) from error
-                tensor.release(first, len(part))
+            weights = importance(None if given is None else given[start // each], kind, tensor.shape[-1])
+            for rows in slabs(each, tensor.shape[-1], kind):
+                rows = slice(start + rows.start, start + rows.stop)
+                yield functools.partial(self.store, tensor, raw[rows], kind, weights, rows.start)
+
+    def store(self, tensor, raw, kind, weights, first):
+        out = self.buffer((len(raw), kind.row_bytes(len(weights))))
+        try:
+            convert_slab(raw, tensor.type, kind, weights, out, first)
+        except ModelError as error:
+            raise ModelError(f"tensor {tensor.name}: {error}", tensor=tensor.name, path=str(tensor.path)) from error
+        return out
+
+    def buffer(self, shape):
+        """Bytes of a slab that was written, if they are enough: fresh memory comes a page fault at a time."""
+        size = shape[0] * shape[1]
+        whole = self.spare.pop() if self.spare else np.empty(0, np.uint8)
+        return (whole if whole.size >= size else np.empty(size, np.uint8))[:size].reshape(shape)
 
 
 def new_metadata(plan, overrides):

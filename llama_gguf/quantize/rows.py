@@ -1,18 +1,20 @@
-"""Rows of float32 into blocks of any GGUF type that can be written.
+"""Rows of any type into blocks of any GGUF type that can be written.
 
 The search for scales and codes is compiled, once for each instruction set (`pyx/isa/quantize_*.pxi`); it minimizes
 the sum of importance * (value - stored value)**2. Here arguments are checked and the rows are shared out to threads, a
-slab at a time; between slabs Ctrl-C is heard.
+slab at a time; between slabs Ctrl-C is heard. A thread makes float32 of a few rows at a time, so that they never leave
+its cache.
 """
 
+import collections
 import functools
 import importlib
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from llama_gguf import engine
+from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES, TensorType
 
@@ -26,7 +28,13 @@ NEEDS_IMPORTANCE = frozenset(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS"))
 wants it for two more: recipes.NEEDED."""
 
 SLAB = 1 << 16
-"""Values that a thread takes at once: under a millisecond in Q4_0, 40 ms with the slowest type in plain C."""
+"""Values that a thread takes at once: 40 ms with the slowest type in plain C."""
+QUICK_SLAB = 1 << 18
+QUICK = frozenset(("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q1_0", "Q2_0", "TQ1_0", "TQ2_0",
+                   "MXFP4"))
+"""Types that are stored so quickly that a slab may be larger."""
+AHEAD = 2
+"""Slabs for each thread that may be stored before the first of them is asked for."""
 
 LEAST = 2.0**-20
 """Of the mean importance: no column counts less, so that a dead channel still gets the codes nearest to it."""
@@ -40,52 +48,63 @@ def quantize_rows(values, type, weights=None, n_threads=None):
     are not whole blocks, ModelError where there is no such type to write, a value is NaN or infinite, or importance is
     missing or no importance.
     """
-    kind = writable(type)
     values = np.ascontiguousarray(values, dtype=np.float32)
     if values.ndim != 2:
         raise FormatError(f"rows of values are wanted, shape (rows, columns), not {values.shape}")
-    out = np.empty((len(values), row_bytes(kind, values.shape[1])), dtype=np.uint8)
-    weights = importance(weights, kind, values.shape[1])
+    raw = values.view(np.uint8) if values.size else np.empty((len(values), 4 * values.shape[1]), np.uint8)
+    return convert_rows(raw, TYPES["F32"], type, weights, n_threads)
+
+
+def convert_rows(raw, source, type, weights=None, n_threads=None):
+    """As quantize_rows, from rows stored as the TensorType `source`: uint8 (rows, row bytes), C-contiguous."""
+    kind, cols = writable(type), raw.shape[1] // source.bytes * source.block
+    out = np.empty((len(raw), row_bytes(kind, cols)), dtype=np.uint8)
+    weights = importance(weights, kind, cols)
     n_threads = n_threads or engine.default_threads()
 
     def store(rows):
-        refuse_unless_finite(values[rows], rows.start)
-        if kind.name == "F32":
-            out[rows] = values[rows].view(np.uint8)
-        else:
-            compiled().quantize(kind.id, values[rows], weights, out[rows], 1)
+        convert_slab(raw[rows], source, kind, weights, out[rows], rows.start)
 
-    if n_threads == 1 or values.size <= SLAB:
-        for rows in slabs(*values.shape):
+    if n_threads == 1 or len(raw) * cols <= SLAB:
+        for rows in slabs(len(raw), cols, kind):
             store(rows)
     else:
-        share(store, slabs(*values.shape), n_threads)
+        for _ in in_order((functools.partial(store, rows) for rows in slabs(len(raw), cols, kind)), n_threads):
+            pass
     return out
 
 
-def share(store, pieces, n_threads):
-    """Each of n_threads takes the next of `pieces` when it is done with one. They are Python's threads, not a team of
-    OpenMP's, which spins where it waits and burns the time of whoever else has work for the processor."""
-    lock, stop = threading.Lock(), threading.Event()
+def convert_slab(raw, source, kind, weights, out, first_row=0):
+    """Rows of one type into `out`, uint8 (rows, row bytes) of another, in this thread.
 
-    def work():
-        while not stop.is_set():
-            with lock:
-                rows = next(pieces, None)
-            if rows is None:
-                return
-            try:
-                store(rows)
-            except BaseException:
-                stop.set()
-                raise
+    `weights`: those that `importance` returns. `first_row`: how errors count.
+    """
+    wrong = compiled().quantize(kind.id, source.id, raw, weights, out)
+    if wrong >= 0:
+        values = dequantize(raw[wrong : wrong + 1], source.id, len(weights), 1)[0]
+        column = np.flatnonzero(~np.isfinite(values))[0]
+        raise ModelError(
+            f"the value in row {first_row + wrong}, column {column} is {values[column]}: a model with such weights"
+            " answers nothing; mend the source"
+        )
 
+
+def in_order(jobs, n_threads):
+    """What `jobs` (functions) return, in their order; so many threads work ahead of whoever takes it. They are Python's
+    threads, not a team of OpenMP's, which spins where it waits and burns the time of whoever else has work for the
+    processor."""
+    ahead = collections.deque()
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            for done in [pool.submit(work) for _ in range(n_threads)]:
-                done.result()
+            for job in jobs:
+                ahead.append(pool.submit(job))
+                if len(ahead) > AHEAD * n_threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
         finally:
-            stop.set()
+            for job in ahead:
+                job.cancel()
 
 
 @functools.cache
@@ -137,17 +156,7 @@ def importance(weights, kind, n_cols):
     return np.maximum(weights / weights.mean(), LEAST).astype(np.float32)
 
 
-def slabs(n_rows, n_cols):
+def slabs(n_rows, n_cols, kind):
     """Slices of so many rows that asking for the next one costs nothing and Ctrl-C is heard at once."""
-    step = max(1, SLAB // max(1, n_cols))
+    step = max(1, (QUICK_SLAB if kind.name in QUICK else SLAB) // max(1, n_cols))
     return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
-
-
-def refuse_unless_finite(values, first_row):
-    finite = np.isfinite(values)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise ModelError(
-            f"the value in row {first_row + row}, column {column} is {values[row, column]}: a model with such weights"
-            " answers nothing; mend the source"
-        )

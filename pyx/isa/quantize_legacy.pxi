@@ -8,8 +8,16 @@ cdef Codes CODES_Q4_0 = whole_codes(-8, 7, -1, 2.5)
 cdef Codes CODES_Q5_0 = whole_codes(-16, 15, -1, 2.5)
 cdef Codes CODES_Q8_0 = whole_codes(-127, 127, -0.7, 0.8)
 cdef Codes CODES_Q2_0 = whole_codes(-1, 2, -0.5, 2.5)
+cdef Tries TRIES_Q4_0 = tries(8, 6, -1, 2.5, 0.2, True)
+cdef Tries TRIES_Q5_0 = tries(16, 6, -1, 2.5, 0.2, True)
+cdef Tries TRIES_Q8_0 = tries(127, 6, -0.7, 0.8, 0.08, False)
+cdef Tries TRIES_Q2_0 = tries(2, 8, -0.5, 2.5, 0.1, True)
 cdef Codes CODES_Q4_1 = whole_codes(0, 15, -1.2, 2.1)
 cdef Codes CODES_Q5_1 = whole_codes(0, 31, -1, 2.2)
+
+
+cdef void quantize_f32(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
+    memcpy(row, x, n * sizeof(float))
 
 
 cdef void quantize_f16(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
@@ -34,35 +42,39 @@ cdef inline uint16_t half_scale(const float* x, const float* w, int n, const Cod
     return to_half(unit * best_scale(y, w, n, codes).scale) if unit != 0 else 0
 
 
-cdef void quantize_q4_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_q4_0* block = <block_q4_0*>row
-    cdef Py_ssize_t b
+cdef void quantize_q4_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_q4_0* block = <block_q4_0*>rows
+    cdef uint16_t d[BATCH]
+    cdef Py_ssize_t first = 0
     cdef float inv
-    cdef int j
-    for b in range(n // 32):
-        block[b].d = half_scale(x, w, 32, &CODES_Q4_0)
-        inv = inverse_of(half_to_float(block[b].d))
-        for j in range(16):
-            block[b].qs[j] = <uint8_t>(code_near(x[j] * inv, -8, 7) + 8
-                                       | code_near(x[j + 16] * inv, -8, 7) + 8 << 4)
-        x += 32
-        w += 32
+    cdef int b, j
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 32, &CODES_Q4_0, &TRIES_Q4_0, d)):
+            block.d = d[b]
+            inv = inverse_of(half_to_float(block.d))
+            for j in range(16):
+                block.qs[j] = <uint8_t>(code_near(x[first + j] * inv, -8, 7) + 8
+                                        | code_near(x[first + j + 16] * inv, -8, 7) + 8 << 4)
+            first += 32
+            block += 1
 
 
-cdef void quantize_q5_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_q5_0* block = <block_q5_0*>row
-    cdef Py_ssize_t b
+cdef void quantize_q5_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_q5_0* block = <block_q5_0*>rows
+    cdef uint16_t d[BATCH]
     cdef uint8_t q[32]
+    cdef Py_ssize_t first = 0
     cdef float inv
-    cdef int j
-    for b in range(n // 32):
-        block[b].d = half_scale(x, w, 32, &CODES_Q5_0)
-        inv = inverse_of(half_to_float(block[b].d))
-        for j in range(32):
-            q[j] = <uint8_t>(code_near(x[j] * inv, -16, 15) + 16)
-        block[b].qh = put_five_bits(q, block[b].qs)
-        x += 32
-        w += 32
+    cdef int b, j
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 32, &CODES_Q5_0, &TRIES_Q5_0, d)):
+            block.d = d[b]
+            inv = inverse_of(half_to_float(block.d))
+            for j in range(32):
+                q[j] = <uint8_t>(code_near(x[first + j] * inv, -16, 15) + 16)
+            block.qh = put_five_bits(q, block.qs)
+            first += 32
+            block += 1
 
 
 cdef inline uint32_t put_five_bits(const uint8_t* q, uint8_t* low) noexcept nogil:
@@ -76,35 +88,39 @@ cdef inline uint32_t put_five_bits(const uint8_t* q, uint8_t* low) noexcept nogi
     return high
 
 
-cdef void quantize_q8_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_q8_0* block = <block_q8_0*>row
-    cdef Py_ssize_t b
+cdef void quantize_q8_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_q8_0* block = <block_q8_0*>rows
+    cdef uint16_t d[BATCH]
+    cdef Py_ssize_t first = 0
     cdef float inv
-    cdef int j
-    for b in range(n // 32):
-        block[b].d = half_scale(x, w, 32, &CODES_Q8_0)
-        inv = inverse_of(half_to_float(block[b].d))
-        for j in range(32):
-            block[b].qs[j] = <int8_t>code_near(x[j] * inv, -127, 127)
-        x += 32
-        w += 32
+    cdef int b, j
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 32, &CODES_Q8_0, &TRIES_Q8_0, d)):
+            block.d = d[b]
+            inv = inverse_of(half_to_float(block.d))
+            for j in range(32):
+                block.qs[j] = <int8_t>code_near(x[first + j] * inv, -127, 127)
+            first += 32
+            block += 1
 
 
-cdef void quantize_q2_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_q2_0* block = <block_q2_0*>row
-    cdef Py_ssize_t b
+cdef void quantize_q2_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_q2_0* block = <block_q2_0*>rows
+    cdef uint16_t d[BATCH]
+    cdef Py_ssize_t first = 0
     cdef float inv
-    cdef int j, k, byte
-    for b in range(n // 64):
-        block[b].d = half_scale(x, w, 64, &CODES_Q2_0)
-        inv = inverse_of(half_to_float(block[b].d))
-        for j in range(16):
-            byte = 0
-            for k in range(4):
-                byte |= code_near(x[4 * j + k] * inv, -1, 2) + 1 << 2 * k
-            block[b].qs[j] = <uint8_t>byte
-        x += 64
-        w += 64
+    cdef int b, j, k, byte
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 64, &CODES_Q2_0, &TRIES_Q2_0, d)):
+            block.d = d[b]
+            inv = inverse_of(half_to_float(block.d))
+            for j in range(16):
+                byte = 0
+                for k in range(4):
+                    byte |= code_near(x[first + 4 * j + k] * inv, -1, 2) + 1 << 2 * k
+                block.qs[j] = <uint8_t>byte
+            first += 64
+            block += 1
 
 
 cdef void quantize_q1_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:

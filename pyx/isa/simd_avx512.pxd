@@ -39,6 +39,7 @@ cdef extern from * nogil:
     #define vf_top(a) _mm512_reduce_max_ps(a)
     #define vf_round(a) _mm512_roundscale_ps(a, 8)
     #define vf_above(a, t, s) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, t, _CMP_GT_OQ), s)
+    #define vf_pick(a, t, x, y) _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, t, _CMP_GT_OQ), x)
     static inline vf vf_load_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
     static inline void vf_store_half(void *p, vf a) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, 8)); }
     static inline vf vf_load_bf16(const void *p) {

@@ -46,6 +46,8 @@ cdef extern from * nogil:
         return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, t), vreinterpretq_u32_f32(s))); }
     static inline vf vf_above(vf a, vf t, vf s) {
         return BOTH(vf, above4(a.val[0], t.val[0], s.val[0]), above4(a.val[1], t.val[1], s.val[1])); }
+    #define PICK(i) vbslq_f32(vcgtq_f32(a.val[i], t.val[i]), x.val[i], y.val[i])
+    static inline vf vf_pick(vf a, vf t, vf x, vf y) { return BOTH(vf, PICK(0), PICK(1)); }
     static inline vf vf_load_half(const void *p) {
         float16x8_t h = vreinterpretq_f16_u16(vld1q_u16((const uint16_t *)p));
         return BOTH(vf, vcvt_f32_f16(vget_low_f16(h)), vcvt_f32_f16(vget_high_f16(h))); }

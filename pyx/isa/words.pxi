@@ -55,6 +55,8 @@ cdef extern from * nogil:
     vf vf_round(vf)
     # step where a > limit, else 0
     vf vf_above(vf a, vf limit, vf step)
+    # x where a > limit, else y
+    vf vf_pick(vf a, vf limit, vf x, vf y)
     vf vf_load_half(const void*)
     void vf_store_half(void*, vf)
     vf vf_load_bf16(const void*)

@@ -20,6 +20,7 @@ from llama_gguf.quantize.rows import QUANTIZERS, compiled, quantize_rows
 from ..engine.guard import guarded
 from .rows import importance, relative_error, row_sets
 
+F32 = TYPES["F32"].id
 all_types = pytest.mark.parametrize("name", QUANTIZERS)
 quantized = pytest.mark.parametrize("name", [name for name in QUANTIZERS if TYPES[name].is_quantized])
 
@@ -41,9 +42,9 @@ def test_quantizers_stay_inside(name, end):
         weights = guarded(n_cols * 4, end).view(np.float32)
         weights[:] = importance(n_cols)
         out = guarded(rows * blocks * kind.bytes, end).reshape(rows, -1)
-        compiled().quantize(kind.id, source, weights, out, 2)
+        compiled().quantize(kind.id, F32, source.view(np.uint8), weights, out)
         free = np.zeros(out.shape, np.uint8)
-        compiled().quantize(kind.id, source.copy(), weights.copy(), free, 1)
+        compiled().quantize(kind.id, F32, source.copy().view(np.uint8), weights.copy(), free)
         np.testing.assert_array_equal(out, free)
 
 
@@ -59,7 +60,7 @@ def test_every_instruction_set_gives_the_same_bytes(name):
         found[isa] = []
         for values in row_sets().values():
             out = np.zeros((len(values), kind.row_bytes(values.shape[1])), np.uint8)
-            module.quantize(kind.id, values, importance(values.shape[1]), out, 1)
+            module.quantize(kind.id, F32, values.view(np.uint8), importance(values.shape[1]), out)
             found[isa].append(out)
     assert "generic" in found
     for outs in found.values():

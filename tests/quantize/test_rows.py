@@ -7,7 +7,7 @@ import pytest
 from llama_gguf.engine.quants import dequantize
 from llama_gguf.errors import FormatError, ModelError
 from llama_gguf.gguf.types import TYPES
-from llama_gguf.quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS, quantize_rows
+from llama_gguf.quantize.rows import NEEDS_IMPORTANCE, QUANTIZERS, convert_rows, quantize_rows
 
 all_types = pytest.mark.parametrize("name", QUANTIZERS)
 quantized = pytest.mark.parametrize("name", [name for name in QUANTIZERS if TYPES[name].is_quantized])
@@ -145,3 +145,17 @@ def test_names_may_be_in_lower_case_or_types_themselves():
     expected = quantize_rows(values, "Q4_0")
     np.testing.assert_array_equal(quantize_rows(values, "q4_0"), expected)
     np.testing.assert_array_equal(quantize_rows(values, TYPES["Q4_0"]), expected)
+
+
+@pytest.mark.parametrize("source", ["F32", "F16", "BF16", "Q8_0", "Q4_K"])
+@pytest.mark.parametrize("name", ["F32", "Q4_0", "Q6_K"])
+def test_rows_of_any_type_are_stored_like_their_values(source, name):
+    kind = TYPES[source]
+    raw = quantize_rows(normal_rows(37), source)
+    values = dequantize(raw, kind.id, N_COLS)
+    for weights in (None, importance()):
+        np.testing.assert_array_equal(convert_rows(raw, kind, name, weights), quantize_rows(values, name, weights))
+    if source != "F32":
+        raw[3, :2] = 0xFF, 0x7F  # not a number, in half precision too
+        with pytest.raises(ModelError, match="row 3, column"):
+            convert_rows(raw, kind, name)
