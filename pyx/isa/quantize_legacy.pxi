@@ -167,7 +167,7 @@ cdef inline Scale2 half_pair(const float* x, const float* w, const Codes* codes)
 
 
 cdef inline Scale2 stored_before(const float* x, float low, float high, int most) noexcept nogil:
-    """The halves whose codes all values are, as after an earlier quantization, which uses all but two codes; or zeros."""
+    """The halves whose codes all values are, as after an earlier quantization, using all but two codes; or zeros."""
     cdef float d, m
     cdef int span, first
     for span in range(most, most - 3, -1):
