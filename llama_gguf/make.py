@@ -210,7 +210,7 @@ def _measure(job, original, words, text, chunks):
 
     path = job.path("imatrix")
     with Model(original, n_ctx=CHUNK, n_threads=job.n_threads) as model:
-        found = collect(model, words, n_chunks=chunks, perplexity=False, progress=told, dataset=os.path.basename(text))
+        found = collect(model, words, chunks=chunks, perplexity=False, progress=told, dataset=os.path.basename(text))
     found.save(path, job.force)
     job.measured = cards.described(path) | {"text": cards.described(Path(text))}
     return Imatrix.load(path)

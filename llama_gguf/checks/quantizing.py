@@ -42,10 +42,14 @@ def odd_widths(s):
         what = f"rows of {', '.join(map(str, widths))} are not whole blocks of {ROW}"
     if odd:
         yield Issue(
-            "odd-widths", "note" if s.plan is None else "warning", f"{len(odd)} matrices: {what}", tuple(odd),
+            "odd-widths", "note" if s.plan is None else "warning", f"{count(odd)}: {what}", tuple(odd),
             "types with blocks of 32 (IQ4_NL, Q4_0, Q5_0, Q5_1, Q8_0) fit; the file will be larger than expected",
             "the nearest type that fits is taken, also where --token-embedding-type or --tensor-type ask for another",
         )
+
+
+def count(matrices):
+    return f"{len(matrices)} {'matrix' if len(matrices) == 1 else 'matrices'}"
 
 
 def is_matrix(tensor):
@@ -61,7 +65,7 @@ def requantizing(s):
         kinds = ", ".join(sorted({s.tensors[n].type.name for n in rough}))
         yield Issue(
             "already-quantized", "warning" if s.plan else "note",
-            f"{len(rough)} matrices are quantized already ({kinds})", tuple(rough),
+            f"{count(rough)} {'is' if len(rough) == 1 else 'are'} quantized already ({kinds})", tuple(rough),
             "start from the original in F16, BF16 or F32; --allow-requantize does it all the same",
             "refused unless it is asked for",
         )
@@ -73,7 +77,7 @@ def importance(s):
     if missing:
         kinds = ", ".join(sorted({t.target for t in missing}))
         yield Issue(
-            "missing-imatrix", "error", f"{len(missing)} matrices would become {kinds} without importance",
+            "missing-imatrix", "error", f"{count(missing)} would become {kinds} without importance",
             tuple(t.name for t in missing),
             "collect one: llama-gguf imatrix MODEL -f TEXT -o imatrix.gguf, and give it with --imatrix",
         )

@@ -1,8 +1,6 @@
-"""What commands that write files share: sizes as people write them, --force, progress."""
+"""What commands that write files share: sizes as people write them, --force."""
 
 import re
-import sys
-from contextlib import contextmanager
 
 import click
 
@@ -24,20 +22,3 @@ class Size(click.ParamType):
         if not n_bytes:
             self.fail(f"{value!r} is no size; write it as 500M, 2G or 1.5GiB", param, ctx)
         return n_bytes
-
-
-@contextmanager
-def bytes_bar(label):
-    """A function (done, total) that draws a bar on a terminal's stderr, or None where there is no terminal."""
-    if not (sys.stderr and sys.stderr.isatty()):
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(desc=label, unit="B", unit_scale=True, leave=False) as bar:
-
-        def tell(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield tell

@@ -1,6 +1,5 @@
-"""What quantize and its neighbours share: KEY=TYPE:VALUE, REGEX=TYPE, a bar that shows what is worked on, warnings."""
+"""What quantize and its neighbours share: KEY=TYPE:VALUE, REGEX=TYPE, warnings."""
 
-import sys
 from contextlib import contextmanager
 
 import click
@@ -46,25 +45,6 @@ def usage():
         yield
     except ModelError as error:
         raise click.UsageError(str(error)) from None
-
-
-@contextmanager
-def progress_bar(unit, scale=True):
-    """A function (done, total, text) that moves a bar on stderr; none where stderr is no terminal."""
-    from tqdm import tqdm
-
-    bar = tqdm(unit=unit, unit_scale=scale, unit_divisor=1000, disable=not sys.stderr.isatty(), leave=False)
-    try:
-        with bar:
-            yield lambda done, total, text="": move(bar, done, total, text)
-    finally:
-        bar.close()
-
-
-def move(bar, done, total, text):
-    bar.total = total
-    bar.set_postfix_str(text, refresh=False)
-    bar.update(done - bar.n)
 
 
 def warn(path, recipe=None, matrix=None):

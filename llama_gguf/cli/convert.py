@@ -3,6 +3,7 @@
 import click
 
 from llama_gguf.cli._output import emit_json, human_size, json_option, note
+from llama_gguf.cli._progress import progress_bar
 from llama_gguf.cli._quantizing import usage, warn
 
 
@@ -50,13 +51,8 @@ def convert(folder, out, kind, pre, name, check, dry_run, force, as_json):
 
 
 def _written(conversion, out, force):
-    import sys
-
-    from tqdm import tqdm
-
-    with tqdm(total=conversion.parameters[0], unit="", unit_scale=True, desc=conversion.arch, file=sys.stderr,
-              disable=None, leave=False) as bar:
-        return conversion.write(out, force, lambda done, total: bar.update(done - bar.n))
+    with progress_bar("", conversion.arch, conversion.parameters[0]) as bar:
+        return conversion.write(out, force, bar)
 
 
 def _show(summary):

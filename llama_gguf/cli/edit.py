@@ -4,6 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import note
+from llama_gguf.cli._progress import progress_bar
 
 outcome = _model.options(
     click.option("-o", "--output", metavar="FILE", help="Write here. Default: in place."),
@@ -34,7 +35,7 @@ def set_value(file, key, value, kind, output, broken, force):
     """
     from llama_gguf import edit
 
-    with _files.bytes_bar("write") as bar:
+    with progress_bar(label="write") as bar:
         old, new = edit.set_value(file, key, value, kind=kind, out=output, broken=broken, force=force, progress=bar)
     was = "new" if old is None else f"was {_shown(old)}"
     note(f"{key} = {_shown(new)} ({new.kind}{'[]' * isinstance(new.value, list)}), {was}")
@@ -61,7 +62,7 @@ def rename(file, old, new, tensor, output, broken, force):
     """
     from llama_gguf import edit
 
-    with _files.bytes_bar("write") as bar:
+    with progress_bar(label="write") as bar:
         edit.rename(file, old, new, tensor=tensor, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)
 
@@ -80,7 +81,7 @@ def remove(file, names, tensor, output, broken, force):
     """
     from llama_gguf import edit
 
-    with _files.bytes_bar("write") as bar:
+    with progress_bar(label="write") as bar:
         edit.remove(file, names, tensor=tensor, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)
 
@@ -101,6 +102,6 @@ def add_template(file, template, name, output, broken, force):
     """
     from llama_gguf import edit
 
-    with _files.bytes_bar("write") as bar:
+    with progress_bar(label="write") as bar:
         edit.add_template(file, template.read(), name, out=output, broken=broken, force=force, progress=bar)
     click.echo(output or file)

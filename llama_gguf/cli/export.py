@@ -6,6 +6,7 @@ import click
 
 from llama_gguf.cli import _model
 from llama_gguf.cli._output import emit_json, json_option, note
+from llama_gguf.cli._progress import progress_bar
 
 
 @click.command()
@@ -32,12 +33,13 @@ def export(model, out, kind, shard_size, force, as_json):
     from llama_gguf.convert import resplit
 
     limit, notes = int(shard_size * 1e9), []
-    if Path(model).is_dir():
-        path = resplit(model, out, limit, force=force)
-    else:
-        exported = write(_model.resolve(model), out, kind.upper() if kind != "auto" else kind, force=force,
-                         max_shard_bytes=limit)
-        path, notes = exported.path, exported.notes
+    with progress_bar(label="export") as bar:
+        if Path(model).is_dir():
+            path = resplit(model, out, limit, force=force, progress=bar)
+        else:
+            exported = write(_model.resolve(model), out, kind.upper() if kind != "auto" else kind, force=force,
+                             max_shard_bytes=limit, progress=bar)
+            path, notes = exported.path, exported.notes
     for text in notes:
         note(f"Note: {text}")
     if as_json:

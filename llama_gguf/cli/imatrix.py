@@ -4,7 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, json_option, note, table
-from llama_gguf.cli._quantizing import progress_bar
+from llama_gguf.cli._progress import progress_bar
 
 
 @click.command()
@@ -81,13 +81,13 @@ def collected(model, text, output, start, resume, chunk_size, chunks, perplexity
         words = file.read()
     if resume and os.path.exists(output):
         note(f"going on after {Imatrix.load(output).n_chunks} chunks of {output}")
-    with _model.open_model(model, n_threads=threads) as opened, progress_bar("chunk", scale=False) as bar:
+    with _model.open_model(model, n_threads=threads) as opened, progress_bar("chunk") as bar:
 
         def told(done, total, ppl, _):
             bar(done, total, f"perplexity {ppl:.4f}" if ppl else "")
 
         return collect_file(opened, words, output, resume=resume, force=force, add=start if len(start) else None,
-                            chunk=chunk_size, n_chunks=chunks, perplexity=perplexity, progress=told,
+                            chunk=chunk_size, chunks=chunks, perplexity=perplexity, progress=told,
                             dataset=os.path.basename(text))
 
 

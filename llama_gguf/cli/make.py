@@ -1,12 +1,12 @@
 """llama-gguf make: from a model folder to quantized files with a card."""
 
-import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
+from llama_gguf.cli._progress import nothing, progress_bar
 from llama_gguf.cli._quantizing import usage
 
 
@@ -64,24 +64,16 @@ def _measures(check):
 @contextmanager
 def _stages():
     """A bar for each stage on a terminal; else its name, a line on stderr."""
-    from tqdm import tqdm
+    with ExitStack() as opened:
+        name, bar = None, nothing
 
-    bar, shown = None, sys.stderr and sys.stderr.isatty()
+        def tell(stage, done, total):
+            nonlocal name, bar
+            if stage != name:
+                opened.close()
+                name, bar = stage, opened.enter_context(progress_bar("", stage))
+                if bar is nothing:
+                    note(stage)
+            bar(done, total)
 
-    def tell(stage, done, total):
-        nonlocal bar
-        if bar is None or bar.desc != stage:
-            if bar is not None:
-                bar.close()
-            bar = tqdm(desc=stage, unit_scale=True, leave=False, disable=not shown)
-            bar.desc = stage
-            if not shown:
-                note(stage)
-        bar.total = total
-        bar.update(done - bar.n)
-
-    try:
         yield tell
-    finally:
-        if bar is not None:
-            bar.close()

@@ -4,6 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option
+from llama_gguf.cli._progress import progress_bar
 
 
 @click.command()
@@ -22,7 +23,7 @@ def merge(model, output, force, as_json):
     """
     from llama_gguf.gguf.split import merge as join
 
-    with _files.bytes_bar("merge") as bar:
+    with progress_bar(label="merge") as bar:
         n_bytes = join(_model.resolve(model), output, force=force, progress=bar)
     if as_json:
         return emit_json({"path": output, "size_bytes": n_bytes})

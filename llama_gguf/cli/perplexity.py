@@ -1,11 +1,10 @@
 """llama-gguf perplexity: how well a model predicts a text, alone or beside another."""
 
-import sys
-
 import click
 
 from llama_gguf.cli import _model
 from llama_gguf.cli._output import emit_json, json_option, note
+from llama_gguf.cli._progress import progress_bar
 
 
 @click.command()
@@ -23,7 +22,7 @@ from llama_gguf.cli._output import emit_json, json_option, note
     "-c",
     "--ctx",
     type=click.IntRange(3),
-    help="Tokens of a window. Default: 512, or all of a shorter text (not with --save-base).",
+    help="Tokens of a window. Default: 512, or all of a shorter text.",
 )
 @click.option("--chunks", type=click.IntRange(1), help="Windows at most. Default: all.")
 @click.option("--exact", is_flag=True, help="Float activations: slower, without the rounding of 8-bit ones.")
@@ -34,9 +33,9 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     """Show the perplexity of MODEL on a text.
 
     As llama-perplexity counts it: windows that do not overlap, of each the second half is scored; of a text shorter
-    than a window, all. Besides the models this takes 64 MB of logits at a time and the cache of one window. A file of
-    --save-base has 2 bytes for each scored token and token of the vocabulary: 25 MB for each window of 512 with 49152
-    tokens, 134 MB with 262144.
+    than a window, all (with --save-base the second half). Besides the models this takes 64 MB of logits at a time and
+    the cache of one window. A file of --save-base has 2 bytes for each scored token and token of the vocabulary: 25 MB
+    for each window of 512 with 49152 tokens, 134 MB with 262144.
 
     \b
     Examples:
@@ -59,14 +58,16 @@ def perplexity(model, text, base, save_base, force, ctx, chunks, exact, as_json,
     options = dict(n_threads=threads, kv_type=kv_type, exact=exact)
     with _model.open_model(model, **options) as m:
         if save_base:
-            _save(m, words, save_base, ctx, chunks, force)
+            with progress_bar("window") as bar:
+                m.save_base(words, save_base, ctx, chunks, force, progress=bar)
+            note(f"wrote {save_base}")
         elif known:
-            _tell(m, m.kl_divergence(base, chunks=chunks, progress=Progress(_kl)), as_json)
+            _tell(m, _measured(m.kl_divergence, base, chunks=chunks), as_json)
         elif base:
             with _model.open_model(base, **options) as other:
-                _tell(m, m.kl_divergence(other, words, ctx, chunks, progress=Progress(_kl)), as_json)
+                _tell(m, _measured(m.kl_divergence, other, words, ctx, chunks), as_json)
         else:
-            _tell(m, m.perplexity(words, ctx, chunks, progress=Progress(str)), as_json)
+            _tell(m, _measured(m.perplexity, words, ctx, chunks), as_json)
 
 
 def _words(file):
@@ -77,14 +78,14 @@ def _words(file):
         raise click.ClickException(f"{file.name} is not UTF-8 text (byte {error.start}); convert it first") from None
 
 
-def _save(model, words, path, ctx, chunks, force):
-    shown = Progress(lambda done: "")
-    model.save_base(words, path, ctx, chunks, force, progress=shown)
-    note(f"wrote {path}")
+def _measured(measure, *what, **how):
+    """What a method finds, with a bar that shows the value so far."""
+    with progress_bar("window") as bar:
+        return measure(*what, **how, progress=lambda found, total: bar(found.chunks, total, _value(found)))
 
 
-def _kl(result):
-    return f"KL {result.kl:.5f} ± {result.kl_error:.5f}"
+def _value(result):
+    return f"KL {result.kl:.5f} ± {result.kl_error:.5f}" if hasattr(result, "kl") else str(result)
 
 
 def _tell(model, result, as_json):
@@ -98,20 +99,3 @@ def _tell(model, result, as_json):
 
 def _count(n, word):
     return f"{n} {word}{'s' * (n != 1)}"
-
-
-class Progress:
-    """A bar on stderr with the value so far; nothing where stderr is no terminal."""
-
-    def __init__(self, value):
-        self.value, self.bar = value, None
-
-    def __call__(self, result, total):
-        from tqdm import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=total, unit="window", file=sys.stderr, disable=None, leave=False)
-        self.bar.set_postfix_str(self.value(result), refresh=False)
-        self.bar.update()
-        if total and self.bar.n >= total:
-            self.bar.close()

@@ -4,9 +4,12 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option, note, table
-from llama_gguf.cli._quantizing import Override, TensorTypes, progress_bar, usage, warn
+from llama_gguf.cli._progress import progress_bar
+from llama_gguf.cli._quantizing import Override, TensorTypes, usage, warn
 
 option = click.option
+SHOWN = 4
+"""Problems that are told; most are of many tensors alike."""
 
 recipe_options = _model.options(
     option("--pure", is_flag=True, help="The base type for every matrix."),
@@ -53,9 +56,12 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
              overrides, allow_requantize, tensor_type_file, target_size, target_bpw, kl_text, export_types, **recipe):
     """Write IN as OUT with matrices of smaller types.
 
-    TYPE is one of llama-quantize's file types (`Q4_K_M`, `IQ2_XXS`, `COPY`; --dry-run shows what each tensor would
-    get, and OUT may be left out). Everything is checked before a byte is written, and OUT is the old file or the whole
-    new one, whatever happens. Very small types need an importance matrix (`llama-gguf imatrix`).
+    TYPE is one of llama-quantize's file types, from large to small: Q8_0 Q6_K Q5_K_M Q5_1 Q5_K_S Q5_0 Q4_K_M Q4_1
+    Q4_K_S Q4_0 IQ4_NL IQ4_XS Q3_K_L Q3_K_M IQ3_M Q3_K_S IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS
+    IQ1_M IQ1_S, of which those from IQ3_XXS on need an importance matrix (`llama-gguf imatrix`), Q2_K aside; F32, BF16
+    and F16; TQ2_0, TQ1_0, Q2_0 and Q1_0 for models that were trained for them; MXFP4_MOE for mixtures of experts;
+    COPY. --dry-run shows what each tensor would get; OUT may be left out then. Everything is checked before a byte is
+    written, and OUT is the old file or the whole new one, whatever happens.
 
     \b
     Examples:
@@ -140,7 +146,7 @@ def sought(path, n_bytes, bits, matrix, kl_text, requantize, threads):
     from llama_gguf.quantize.targets import measured_sensitivity, recipe_for_size
 
     sensitivity = None
-    with progress_bar("tensor", scale=False) as bar:
+    with progress_bar("tensor") as bar:
         if kl_text:
             with open(kl_text, encoding="utf-8") as file, _model.open_model(path, n_threads=threads) as model:
                 sensitivity = measured_sensitivity(model, file.read(), progress=bar, weights=matrix)
@@ -177,7 +183,7 @@ def write(path, out, recipe, matrix, as_json, **options):
     from llama_gguf.quantize import quantize_file
 
     warn(path, recipe, matrix)
-    with progress_bar("B") as bar:
+    with progress_bar() as bar:
         result = quantize_file(path, out, recipe, matrix, progress=bar, **options)
     bits = round(result.plan.bits_per_weight, 4)
     if as_json:
@@ -190,18 +196,22 @@ def write(path, out, recipe, matrix, as_json, **options):
 
 def show_plan(path, recipe, matrix, requantize, as_json):
     from llama_gguf.quantize import plan_file
+    from llama_gguf.quantize.targets import header_bytes
 
-    with progress_bar("tensor", scale=False) as bar:
+    with progress_bar("tensor") as bar:
         plan = plan_file(path, recipe, matrix, requantize=requantize, errors=True, progress=bar)
     if as_json:
         rows = [row(t) for t in plan.tensors]
         return emit_json({"type": recipe.type, "tensors": rows, "size_bytes": plan.n_bytes,
                           "bits_per_weight": round(plan.bits_per_weight, 4), "problems": plan.problems})
     table(map(cells, plan.tensors), ("TENSOR", "FROM", "TO", "SIZE", "ERROR", "WHY"), right=(3, 4))
-    note(f"{human_size(plan.n_bytes)}, {plan.bits_per_weight:.2f} bits per weight; ERROR is relative, on a sample,"
+    size, header = human_size(plan.n_bytes), human_size(header_bytes(plan.file))
+    note(f"{size} and a header of {header}, {plan.bits_per_weight:.2f} bits per weight; ERROR is relative, on a sample,"
          f" {'weighted by the importance matrix' if matrix else 'unweighted'}")
-    for problem in plan.problems[:8]:
+    for problem in plan.problems[:SHOWN]:
         note(f"problem: {problem}")
+    if len(plan.problems) > SHOWN:
+        note(f"and {len(plan.problems) - SHOWN} more like this")
     return 1 if plan.problems else 0
 
 

@@ -4,6 +4,7 @@ import click
 
 from llama_gguf.cli import _files, _model
 from llama_gguf.cli._output import emit_json, human_size, json_option
+from llama_gguf.cli._progress import progress_bar
 
 
 @click.command()
@@ -31,7 +32,7 @@ def split(model, output, max_size, max_tensors, small_first, force, as_json):
 
     limits = {"max_bytes": max_size, "max_tensors": max_tensors, "small_first": small_first}
     stem = output.removesuffix(".gguf")
-    with _files.bytes_bar("split") as bar:
+    with progress_bar(label="split") as bar:
         paths = write_shards(_model.resolve(model), stem, **limits, force=force, progress=bar)
     if as_json:
         return emit_json([{"path": str(path), "size_bytes": path.stat().st_size} for path in paths])

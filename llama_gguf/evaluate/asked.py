@@ -42,7 +42,8 @@ class Evaluation:
 
     def save_base(self, text_or_ids, path, n_ctx=None, chunks=None, force=False, progress=None):
         """Write this model's log probabilities as llama-perplexity's base file: 2 bytes for each scored token and
-        token of the vocabulary. progress(windows done, of how many).
+        token of the vocabulary. Of a text shorter than a window the second half is scored too. progress(windows done,
+        of how many).
         """
         from . import base_file
 

@@ -65,11 +65,15 @@ def decode(words, n_vocab):
 
 
 def write(model, text_or_ids, path, n_ctx=None, chunks=None, force=False):
-    """Write a model's log probabilities to `path`, whole or not at all; yields (windows done, of how many)."""
+    """Write a model's log probabilities to `path`, whole or not at all; yields (windows done, of how many).
+
+    A text shorter than a window is one window, of which the second half is scored: the format knows no other.
+    """
     windows = Windows(model, text_or_ids, n_ctx, chunks)
+    if len(windows.tokens) < 3:
+        raise ModelError("the text is too short: of three tokens one can be scored in a file")
     if windows.first != windows.n_ctx // 2:
-        raise ModelError(f"the text has {len(windows.tokens)} tokens, less than a window; "
-                         "give a longer text or smaller windows")
+        windows = Windows(model, text_or_ids, len(windows.tokens), chunks)
     session = session_for(model, windows.n_ctx)
     with replacing(path, file_bytes(windows, model.n_vocab), force, inputs=[model.path]) as file:
         file.write(MAGIC + struct.pack("<Iii", windows.n_ctx, model.n_vocab, len(windows)))

@@ -24,26 +24,28 @@ ROWS = 64
 """Rows that are summed in float32 before they are added up in float64."""
 
 
-def collect(model, tokens, *, chunk=CHUNK, perplexity=True, n_chunks=None, start=None, progress=None, cancel=None,
+def collect(model, tokens, *, chunk=CHUNK, perplexity=True, chunks=None, start=None, progress=None, cancel=None,
             dataset=None):
-    """An Imatrix of a Model and a text (or token ids), cut into chunks of `chunk` tokens; a rest is left out.
+    """An Imatrix of a Model and a text (or token ids), cut into chunks of `chunk` tokens; a rest is left out. Where the
+    vocabulary begins texts with a token, it takes the place of a chunk's first; ids are taken as they are.
 
     perplexity: make logits too and tell progress their perplexity, over the second half of each chunk as llama.cpp
-    does. n_chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
+    does. chunks: as many at most. start: an Imatrix to go on from, which stays as it is; its chunks are skipped.
     progress(done, total, perplexity or None, imatrix); cancel() true raises Cancelled. dataset: the text's name, kept
     in the matrix. ModelError where the text has not one chunk.
     """
     model._need_weights()
     ids = text_ids(model, tokens)
-    pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:n_chunks]
+    pieces = [ids[i : i + chunk] for i in range(0, len(ids) - chunk + 1, chunk)][:chunks]
     if not pieces:
-        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or a smaller chunk")
+        raise ModelError(f"the text has {len(ids)} tokens, less than a chunk of {chunk}; give more, or"
+                         " smaller chunks (--chunk-size, chunk=)")
     imatrix = start.merge() if start else Imatrix(chunk_size=chunk)
     if imatrix.chunk_size != chunk:
         raise ModelError(f"the matrix to go on from has chunks of {imatrix.chunk_size} tokens, not {chunk}")
     if dataset and dataset not in imatrix.datasets:
         imatrix.datasets.append(dataset)
-    run = Collector(model, chunk, perplexity)
+    run = Collector(model, chunk, perplexity, begin_token(model) if isinstance(tokens, str) else None)
     for i in range(imatrix.n_chunks, len(pieces)):
         if cancel and cancel():
             raise Cancelled("collecting was cancelled")
@@ -113,12 +115,12 @@ class Job:
 class Collector(Session):
     """A session of one chunk that stops where the inputs of products are ready."""
 
-    def __init__(self, model, chunk, perplexity):
+    def __init__(self, model, chunk, perplexity, bos=None):
         self.scores = perplexity and not getattr(model.family, "ENCODER", False)
         batch = chunk if not self.scores else max(16, min(chunk // 2, LOGITS // (4 * model.n_vocab)))
         most = model.graph.most or chunk
         super().__init__(model, n_ctx=min(chunk, most), batch=batch, turned_for=model.n_ctx)
-        self.bos = begin_token(model)
+        self.bos = bos
         self.jobs, self.needed = self.products()
         self.sum, self.n = 0.0, 0
 
@@ -145,7 +147,7 @@ class Collector(Session):
         return by_task, last
 
     def chunk(self, ids, imatrix):
-        """Run one chunk from an empty cache; its first token is the text's begin token, where models have one."""
+        """Run one chunk from an empty cache; its first token gives way to the begin token, if there is one."""
         self.reset()
         ids = list(ids)
         if self.bos is not None:

@@ -67,11 +67,14 @@ class Entry:
 
 
 class Imatrix(Mapping):
-    """Names of weights to Entries, with the texts (`datasets`) and chunks of `chunk_size` tokens they were made of."""
+    """Names of weights to Entries, with the texts (`datasets`) and chunks of `chunk_size` tokens they were made of.
 
-    def __init__(self, entries=None, datasets=(), n_chunks=0, chunk_size=CHUNK, path=None):
+    n_layer_nextn: how many of the last blocks predict tokens further ahead, where llama.cpp has collected them too.
+    """
+
+    def __init__(self, entries=None, datasets=(), n_chunks=0, chunk_size=CHUNK, path=None, n_layer_nextn=0):
         self._entries, self.datasets = dict(entries or {}), list(datasets)
-        self.n_chunks, self.chunk_size, self.path = n_chunks, chunk_size, path
+        self.n_chunks, self.chunk_size, self.path, self.n_layer_nextn = n_chunks, chunk_size, path, n_layer_nextn
 
     @classmethod
     def of(cls, sums, **more):
@@ -133,6 +136,7 @@ class Imatrix(Mapping):
                 whole.add(name, Entry(entry.squares.copy(), entry.counts.copy(), entry.sums))
             whole.datasets += [d for d in one.datasets if d not in whole.datasets]
             whole.n_chunks += one.n_chunks
+            whole.n_layer_nextn = whole.n_layer_nextn or one.n_layer_nextn
         return whole
 
     def only(self, include=(), exclude=()):
@@ -142,7 +146,7 @@ class Imatrix(Mapping):
             for name, entry in self.items()
             if not any(part in name for part in exclude) and (not include or any(part in name for part in include))
         }
-        return Imatrix(kept, self.datasets, self.n_chunks, self.chunk_size, self.path)
+        return Imatrix(kept, self.datasets, self.n_chunks, self.chunk_size, self.path, self.n_layer_nextn)
 
     @classmethod
     def load(cls, path):

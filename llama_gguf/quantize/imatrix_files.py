@@ -1,6 +1,7 @@
 """Importance matrices on disk: llama.cpp's GGUF format, and the binary one before it (`tools/imatrix` of b11434).
 
-GGUF: for each weight NAME.in_sum2 and NAME.in_sum, F32 (counts, columns), and NAME.counts, F32 (counts, 1).
+GGUF: for each weight NAME.in_sum2 and NAME.in_sum, F32 (counts, columns), NAME.counts, F32 (counts, 1), and NAME.stats,
+F32 (12,), which is written and never read: it can be computed of the others. A single count is no dimension.
 Binary, all little endian: i32 entries; for each i32 length and name, i32 calls, i32 values and float32 values (means
 of squares * calls); then i32 calls of the whole, i32 length and name of the text, both of which may be missing.
 """
@@ -13,6 +14,7 @@ from llama_gguf.errors import FormatError
 from llama_gguf.gguf import GGUFFile, Typed, write_gguf
 from llama_gguf.gguf.atomic import replacing
 from llama_gguf.quantize.imatrix import CHUNK, Entry, Imatrix
+from llama_gguf.quantize.imatrix_stats import SCHEMA, as_array, schema_statistics
 
 MOST_ENTRIES, MOST_NAME = 1 << 20, 1 << 12
 PARTS = ("in_sum2", "counts", "in_sum")
@@ -52,7 +54,8 @@ def from_gguf(path):
         entries = {weight: entry(path, weight, **found) for weight, found in sorted(parts.items())}
         datasets = list(meta.array("imatrix.datasets", "str", ()))
         chunks, size = meta.int("imatrix.chunk_count", 0, lo=0), meta.int("imatrix.chunk_size", CHUNK, lo=0)
-    return Imatrix(entries, datasets, chunks, size or CHUNK, path)
+        nextn = meta.int("imatrix.n_layer_nextn", 0, lo=0)
+    return Imatrix(entries, datasets, chunks, size or CHUNK, path, nextn)
 
 
 def entry(path, weight, in_sum2=None, counts=None, in_sum=None):
@@ -70,21 +73,27 @@ def entry(path, weight, in_sum2=None, counts=None, in_sum=None):
 
 
 def keys_of(imatrix):
-    return {
+    keys = {
         "general.type": "imatrix",
         "imatrix.datasets": Typed(list(imatrix.datasets), "str"),
         "imatrix.chunk_count": Typed(imatrix.n_chunks, "u32"),
         "imatrix.chunk_size": Typed(imatrix.chunk_size, "u32"),
     }
+    if imatrix.n_layer_nextn:
+        keys["imatrix.n_layer_nextn"] = Typed(imatrix.n_layer_nextn, "u32")
+    return keys | {"imatrix.stats_schema": list(SCHEMA)}
 
 
 def tensors_of(imatrix):
+    stats = schema_statistics(imatrix)
     for name, e in sorted(imatrix.items()):
-        shape = len(e.counts), e.squares.size // len(e.counts)
+        counts = (len(e.counts),) if len(e.counts) > 1 else ()
+        shape = *counts, e.squares.size // len(e.counts)
         yield f"{name}.in_sum2", "F32", shape, np.ascontiguousarray(e.squares, np.float32)
-        yield f"{name}.counts", "F32", (len(e.counts), 1), e.counts.astype(np.float32)
+        yield f"{name}.counts", "F32", (*counts, 1), e.counts.astype(np.float32)
         if e.sums is not None:
             yield f"{name}.in_sum", "F32", shape, np.ascontiguousarray(e.sums, np.float32)
+        yield f"{name}.stats", "F32", (len(SCHEMA),), as_array(stats[name]).astype(np.float32)
 
 
 def as_binary(imatrix):

@@ -117,12 +117,12 @@ class Plan:
         return self
 
 
-def plan_file(src, recipe, imatrix=None, *, requantize=False, errors=False, progress=None):
+def plan_file(source, recipe, imatrix=None, *, requantize=False, errors=False, progress=None):
     """A Plan for a path or an open GGUFFile; `recipe` is a Recipe or the name of a file type.
 
     errors: measure them too, on a sample. A plan from a path stays usable: its file is open until it is collected.
     """
-    file = src if isinstance(src, GGUFFile) else GGUFFile(os.fspath(src))
+    file = source if isinstance(source, GGUFFile) else GGUFFile(os.fspath(source))
     plan = Plan(file, recipe if isinstance(recipe, Recipe) else Recipe(recipe), imatrix, requantize=requantize)
     return plan.measure(progress) if errors else plan
 

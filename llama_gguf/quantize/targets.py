@@ -65,7 +65,7 @@ class Target:
 
 
 def recipe_for_size(
-    src, n_bytes=None, bits_per_weight=None, imatrix=None, *, types=None, sensitivity=None, requantize=False,
+    source, n_bytes=None, bits_per_weight=None, imatrix=None, *, types=None, sensitivity=None, requantize=False,
     progress=None, cancel=None,
 ):
     """The Target for a file of `n_bytes` at most, or with so many bits for each weight.
@@ -76,7 +76,7 @@ def recipe_for_size(
     """
     if (n_bytes is None) == (bits_per_weight is None):
         raise ValueError("give n_bytes or bits_per_weight, one of them")
-    file = src if isinstance(src, GGUFFile) else GGUFFile(src)
+    file = source if isinstance(source, GGUFFile) else GGUFFile(source)
     plan = Plan(file, Recipe("F16"), imatrix, requantize=requantize)
     plan.check()
     if not requantize and (rough := next((t for t in plan.changing if TYPES[t.source].is_quantized), None)):
@@ -89,12 +89,17 @@ def recipe_for_size(
     chosen = within(options, budget - kept - around)
     if chosen is None:
         least = kept + around + sum(min(o.n_bytes for o in some) for some in options.values())
-        more = "" if imatrix else "; with an importance matrix there are smaller ones"
-        raise ModelError(f"{budget:,} bytes are too few: the smallest types that are possible take {least:,}{more}",
-                         path=str(file.path))
+        raise ModelError(too_few(budget, least, n_weights, imatrix), path=str(file.path))
     total = kept + around + sum(o.n_bytes for o in chosen.values())
     pairs = [(f"^{re.escape(name)}$", o.type) for name, o in chosen.items()]
     return Target(Recipe(base_of(chosen), tensor_types=pairs), options, total, sum(o.damage for o in chosen.values()))
+
+
+def too_few(budget, least, n_weights, imatrix):
+    """In bytes and in bits, for either may have been asked for."""
+    wanted, possible = (f"{n:,} bytes ({8 * n / n_weights:.2f} bits per weight)" for n in (budget, least))
+    more = "" if imatrix else "; with an importance matrix there are smaller ones"
+    return f"{wanted} are too few: the smallest types that fit the widths take {possible}{more}"
 
 
 def options_of(plan, types, sensitivity, progress=None, cancel=None):

@@ -151,6 +151,9 @@ cdef inline Scale2 half_pair(const float* x, const float* w, const Codes* codes)
     cdef int j
     for j in range(32):
         low, high = min(low, x[j]), max(high, x[j])
+    found = stored_before(x, low, high, <int>codes.high)
+    if found.scale != 0:
+        return found
     middle = low / 2 + high / 2
     for j in range(32):
         y[j] = x[j] - middle
@@ -161,6 +164,31 @@ cdef inline Scale2 half_pair(const float* x, const float* w, const Codes* codes)
     if on_grid(y, codes.high, &found):
         settle(y, w, codes.high, &found)
     return Scale2(found.scale * unit, found.minimum * unit + middle, 0, 0)
+
+
+cdef inline Scale2 stored_before(const float* x, float low, float high, int most) noexcept nogil:
+    """The halves whose codes all values are, as after an earlier quantization, using all but two codes; or zeros."""
+    cdef float d, m
+    cdef int span, first
+    for span in range(most, most - 3, -1):
+        d = half_to_float(to_half((high - low) / <float>span))
+        if not all_codes(x, d, low, span, <float>1e-3):
+            continue
+        for first in range(most - span + 1):
+            m = half_to_float(to_half(low - d * <float>first))
+            if all_codes(x, d, m, most, 0):
+                return Scale2(d, m, 0, 0)
+    return Scale2(0, 0, 0, 0)
+
+
+cdef inline bint all_codes(const float* x, float d, float m, int most, float off) noexcept nogil:
+    """Is each of 32 values d * code + m, but for `off` of a step?"""
+    cdef float inv = inverse_of(d)
+    cdef int j
+    for j in range(32):
+        if fabsf(d * <float>code_near((x[j] - m) * inv, 0, most) + m - x[j]) > off * d:
+            return False
+    return True
 
 
 cdef inline bint on_grid(const float* x, float high, const Scale2* found) noexcept nogil:

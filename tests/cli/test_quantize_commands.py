@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from llama_gguf.cli import cli
 from llama_gguf.gguf import GGUFFile
-from llama_gguf.quantize import Imatrix
+from llama_gguf.quantize import FILE_TYPES, Imatrix
 from llama_gguf.testing import tiny
 
 TEXT = "The cat sat on the mat, and a dog saw the cat. " * 40
@@ -50,7 +50,15 @@ def test_a_dry_run_shows_types_sizes_and_errors_and_writes_nothing(program, mode
     assert line.split()[1:3] == ["F32", "Q8_0"] and "asked for by attn_v" in line
     told = json.loads(program("quantize", model, "out.gguf", "IQ2_XS", "--dry-run", "--json").stdout)
     assert "useless without importance" in told["problems"][0] and told["bits_per_weight"] < 5
-    assert program("quantize", model, "IQ2_XS", "--dry-run").exit_code == 1
+    assert "and a header of" in shown.stderr
+    refused = program("quantize", model, "IQ2_XS", "--dry-run")
+    assert refused.exit_code == 1 and refused.stderr.count("problem: ") == 4
+    assert f"and {len(told['problems']) - 4} more like this" in refused.stderr
+
+
+def test_the_help_names_all_file_types(program):
+    words = program("quantize", "--help").stdout.replace(",", " ").replace(";", " ").replace(".", " ").split()
+    assert set(FILE_TYPES) <= set(words)
 
 
 def test_options_reach_the_file(program, model, here):

@@ -163,6 +163,20 @@ def test_divergence_from_a_file_is_that_from_the_model(models, tmp_path):
     assert found.chunks == 3 and len(other.kl_divergence(tmp_path / "base.bin", chunks=1).kls) == 15
 
 
+@pytest.mark.parametrize("n", [3, 4, 21])
+def test_a_short_text_is_one_window_of_a_base_file(models, tmp_path, n):
+    base, ids = models[0], models[0].tokenize(TEXT)[:n]
+    base.save_base(ids, tmp_path / "base.bin")
+    n_ctx, tokens, found = read_base(tmp_path / "base.bin")
+    assert (n_ctx, tokens.tolist()) == (n, ids) and len(found) == n - 1 - n // 2
+    rows = base.logits(ids)[n // 2 : -1].astype(np.float64)
+    wanted = rows - np.log(np.exp(rows).sum(1, keepdims=True))
+    np.testing.assert_allclose(found, np.maximum(wanted, wanted.max(1, keepdims=True) - 16), atol=1e-3)
+    assert len(models[1].kl_divergence(tmp_path / "base.bin").kls) == len(found)
+    with pytest.raises(ModelError, match="too short"):
+        base.save_base(ids[:2], tmp_path / "two.bin")
+
+
 @pytest.mark.parametrize("how", [dict(text_or_ids=TEXT), dict(n_ctx=32), dict(chunks=0)])
 def test_what_a_base_file_says_itself_cannot_be_said_again(models, tmp_path, how):
     models[0].save_base(TEXT, tmp_path / "base.bin", n_ctx=32, chunks=2)

@@ -67,10 +67,7 @@ def test_sums_are_those_of_the_reference(arch, tmp_path):
     path = tiny(tmp_path / "tiny.gguf", arch)
     with Model(path, exact=True) as model:
         imatrix = collect(model, IDS, chunk=32)
-        first = model.tokenizer.bos if model.tokenizer.add_bos else None
-        chunks = [IDS[:32], IDS[32:64]]
-        chunks = [[c[0] if first is None else first, *c[1:]] for c in chunks]
-        wanted = expected(model, chunks)
+        wanted = expected(model, [IDS[:32], IDS[32:64]])
     assert set(imatrix) == set(wanted) and imatrix.n_chunks == 2
     for name, (squares, counts) in wanted.items():
         assert imatrix[name].counts.tolist() == counts.tolist()
@@ -82,7 +79,6 @@ def test_sums_are_those_of_transformers(name):
     """Its hidden states, normed here, are what queries, keys and values read; the last ones it has normed itself."""
     with exact(name) as model:
         tokens = edits.ids(model.n_vocab)
-        model.tokenizer.add_bos = False  # else it would take the place of their first token
         imatrix = collect(model, tokens, chunk=len(tokens))
         hidden, epsilon = reference(name)["hidden"].astype(np.float64), model.h.eps
         norms = [model.tensors[f"blk.{i}.attn_norm.weight"].numpy() for i in range(model.h.layers)]
@@ -141,8 +137,7 @@ def test_running_perplexity_is_that_of_the_logits(tmp_path):
     told = []
     with Model(tiny(tmp_path / "tiny.gguf"), exact=True) as model:
         collect(model, IDS, chunk=64, progress=lambda *step: told.append(step))
-        bos = [model.tokenizer.bos] if model.tokenizer.add_bos else IDS[:1]
-        logits = model.logits(bos + IDS[1:64]).astype(np.float64)
+        logits = model.logits(IDS[:64]).astype(np.float64)
     surprise = np.log(np.exp(logits).sum(1))[:-1] - logits[np.arange(63), IDS[1:64]]
     assert told[-1][:2] == (1, 1)
     assert told[-1][2] == pytest.approx(np.exp(surprise[32:].mean()), rel=1e-4)
@@ -151,7 +146,7 @@ def test_running_perplexity_is_that_of_the_logits(tmp_path):
 def test_going_on_gives_what_one_run_gives(tmp_path):
     with Model(tiny(tmp_path / "tiny.gguf"), exact=True) as model:
         whole = collect(model, IDS, chunk=16, dataset="a.txt")
-        part = collect(model, IDS, chunk=16, n_chunks=2, dataset="a.txt")
+        part = collect(model, IDS, chunk=16, chunks=2, dataset="a.txt")
         part.save(tmp_path / "part.gguf")
         again = collect(model, IDS, chunk=16, start=Imatrix.load(tmp_path / "part.gguf"), dataset="a.txt")
         assert again.n_chunks == whole.n_chunks == 4 and again.datasets == ["a.txt"]
@@ -189,8 +184,11 @@ def test_names_of_special_tokens_are_text_like_any_other(tmp_path):
         text = model.tokenizer.text(model.tokenizer.bos) * 8
         ids = model.tokenize(text, special=False)
         assert ids != model.tokenize(text)
-        found, wanted = (collect(model, x, chunk=16) for x in (text, ids))
-        assert found.n_chunks == wanted.n_chunks > 0 and model.score(text).ids == ids
+        begun = [model.tokenizer.bos if i % 16 == 0 else token for i, token in enumerate(ids)]
+        found, wanted = (collect(model, x, chunk=16) for x in (text, begun))
+        assert model.tokenizer.add_bos and found.n_chunks == wanted.n_chunks > 0 and model.score(text).ids == ids
+        for name in found:  # each chunk of a text begins with its token; ids are taken as they are
+            np.testing.assert_array_equal(found[name].squares, wanted[name].squares)
         assert model.quant_damage(model, text).ids == ids
 
 
@@ -203,20 +201,37 @@ def imatrix():
     return Imatrix({"blk.0.ffn_up_exps.weight": experts, "blk.0.attn_q.weight": dense}, ["a.txt"], 2)
 
 
-def test_gguf_files_are_those_of_llama_cpp(imatrix, tmp_path):
-    """Names, shapes and kinds as tools/imatrix of llama.cpp b11434 writes them, read with gguf-py."""
+WRITTEN = Path(__file__).parents[1] / "data" / "imatrix_b11434.gguf"
+"""By llama-imatrix of b11434, --in-file: blocks, experts of which some have no data, three matrices with one count, a
+weight without sums, two columns of zeros, two last blocks of next-token prediction. The .dat: --output-format dat."""
+
+
+def fields_of(reader):
+    return {k: (f.types, f.contents()) for k, f in reader.fields.items() if not k.startswith("GGUF.")}
+
+
+def test_gguf_files_are_those_of_llama_cpp(tmp_path):
+    """Keys, names, shapes, order and numbers, the twelve statistics of each weight among them, read with gguf-py."""
+    Imatrix.load(WRITTEN).save(tmp_path / "i.gguf")
+    ours, theirs = gguf.GGUFReader(tmp_path / "i.gguf"), gguf.GGUFReader(WRITTEN)
+    assert list(fields_of(ours).items()) == list(fields_of(theirs).items())
+    assert len(theirs.tensors) == 75 and [t.name for t in ours.tensors] == [t.name for t in theirs.tensors]
+    for a, b in zip(ours.tensors, theirs.tensors, strict=True):
+        assert a.tensor_type == b.tensor_type and a.shape.tolist() == b.shape.tolist()
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-4, atol=1e-5, err_msg=a.name)
+
+
+def test_old_files_are_those_of_llama_cpp(tmp_path):
+    Imatrix.load(WRITTEN).save(tmp_path / "i.dat")
+    assert (tmp_path / "i.dat").read_bytes() == WRITTEN.with_suffix(".dat").read_bytes()
+
+
+def test_what_is_saved_is_loaded(imatrix, tmp_path):
+    imatrix.n_layer_nextn = 1
     imatrix.save(tmp_path / "i.gguf")
-    reader = gguf.GGUFReader(tmp_path / "i.gguf")
-    fields = {k: f.contents() for k, f in reader.fields.items() if not k.startswith("GGUF.")}
-    assert fields == {"general.type": "imatrix", "imatrix.datasets": ["a.txt"], "imatrix.chunk_count": 2,
-                      "imatrix.chunk_size": 512}
-    assert {t.name: tuple(map(int, t.shape)) for t in reader.tensors} == {
-        "blk.0.attn_q.weight.counts": (1, 1), "blk.0.attn_q.weight.in_sum2": (8, 1),
-        "blk.0.attn_q.weight.in_sum": (8, 1), "blk.0.ffn_up_exps.weight.counts": (1, 4),
-        "blk.0.ffn_up_exps.weight.in_sum2": (8, 4), "blk.0.ffn_up_exps.weight.in_sum": (8, 4),
-    }
     again = Imatrix.load(tmp_path / "i.gguf")
-    assert (again.datasets, again.n_chunks, again.chunk_size) == (["a.txt"], 2, 512)
+    assert (again.datasets, again.n_chunks, again.chunk_size, again.n_layer_nextn) == (["a.txt"], 2, 512, 1)
+    assert again.merge(imatrix).n_layer_nextn == again.only(include=["attn"]).n_layer_nextn == 1
     for name, entry in imatrix.items():
         np.testing.assert_allclose(again[name].squares, entry.squares, rtol=1e-6)
         np.testing.assert_allclose(again[name].sums, entry.sums, rtol=1e-6)

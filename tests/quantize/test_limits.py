@@ -71,7 +71,8 @@ def test_every_instruction_set_gives_the_same_bytes(name):
 TWICE = 0.4
 """Of what was lost the first time: the most that storing the same values again may add, where it adds anything: groups
 whose codes do not reach the end of their range may get another scale."""
-EXACT = {"F16", "BF16", "Q4_0", "Q5_0", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0", "IQ4_NL"}
+EXACT = {"F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0",
+         "IQ4_NL"}
 
 
 @all_types

@@ -1,5 +1,6 @@
 """float32 rows into blocks: what is refused, what comes back exactly, and what nothing may depend on."""
 
+import gguf
 import numpy as np
 import pytest
 
@@ -27,6 +28,16 @@ def stored(values, name, weights=None, n_threads=None):
         weights = np.ones(values.shape[1], np.float32)
     raw = quantize_rows(values, name, weights, n_threads)
     return dequantize(raw, TYPES[name].id, values.shape[1])
+
+
+@pytest.mark.parametrize("weights", [None, importance()], ids=["plain", "importance"])
+@pytest.mark.parametrize("name", ["Q4_1", "Q5_1"])
+def test_values_of_codes_with_a_minimum_come_back_exactly(name, weights):
+    """As gguf-py stores them, which uses the first and the last code, and as we do, who may leave two unused."""
+    kind, values = gguf.GGMLQuantizationType[name], 0.05 * normal_rows(40)
+    theirs = gguf.quants.dequantize(gguf.quants.quantize(values, kind), kind)
+    for once in (theirs, stored(values, name), stored(values, name, importance(seed=3))):
+        np.testing.assert_array_equal(stored(once, name, weights), once)
 
 
 @all_types

@@ -99,7 +99,8 @@ def test_what_was_not_measured_stands_beside_the_median_of_the_others(source):
 
 
 def test_too_small_a_size_names_the_least(source):
-    with pytest.raises(ModelError, match="the smallest types that are possible take"):
+    told = r"0\.64 bits per weight\) are too few: the smallest types that fit the widths take 714,080 bytes"
+    with pytest.raises(ModelError, match=told):
         recipe_for_size(source, 100_000, types=FEW)
     with pytest.raises(ValueError, match="one of them"):
         recipe_for_size(source)
