@@ -1,6 +1,6 @@
 """A whole forward pass: embedding, blocks, head, in the order that all models share."""
 
-from . import hparams, models
+from . import hparams, models, sets
 from .errors import ModelError
 from .graph import Graph, Weights, wrong
 
@@ -24,7 +24,10 @@ def skipped_blocks(h):
 
 
 def check_complete(graph, weights, metadata):
-    """ModelError if a tensor is not read, which belongs to a structure that no model file states, or experts lack."""
+    """ModelError if a tensor is not read, which belongs to a structure that no model file states; or if one is missing of a
+    set, or experts are.
+    """
+    sets.check(weights.names, models.find(metadata.arch), graph.h.layers)
     skipped = skipped_blocks(graph.h)
     unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
     if unread:

@@ -173,6 +173,11 @@ class Weights:
     def layer(self, index):
         return Weights(self._graph, self._tensors, f"blk.{index}.", self._used)
 
+    @property
+    def names(self):
+        """Of all tensors, whatever the prefix."""
+        return self._tensors.keys()
+
     def unused(self):
         return [name for name in self._tensors if name not in self._used]
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..nn import latent_attention, moe_or_mlp, output, rms_norm
 
 NAMES = ("deepseek2",)
+WITHOUT_EFFECT = {"attention.temperature_length": "of queries that grow, which no file may ask for"}
 
 
 def hparams(meta):

@@ -3,6 +3,7 @@
 from ..nn import attention, first_row, gated_mlp, layer_norm, silu
 
 NAMES, ENCODER = ("nomic-bert",), True
+BIASES = "token_embd_norm attn_output_norm layer_output_norm"
 
 
 def hparams(meta):

@@ -10,7 +10,8 @@ NAMES = ("qwen2moe", "qwen3moe")
 
 
 def hparams(meta):
-    return {"rope": "neox", "experts": {"gating": "softmax", "norm": meta.arch == "qwen3moe"}}
+    three = meta.arch == "qwen3moe"
+    return {"rope": "neox", "experts": {"gating": "softmax", "norm": three, "shared": "" if three else "gated"}}
 
 
 def block(w, x, h, layer):

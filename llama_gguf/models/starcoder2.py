@@ -3,6 +3,7 @@
 from ..nn import attention, gelu, layer_norm, mlp, output
 
 NAMES = ("starcoder2",)
+BIASES = "output_norm attn_norm attn_output ffn_norm ffn_up ffn_down"
 
 
 def hparams(meta):
