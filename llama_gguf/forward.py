@@ -24,8 +24,8 @@ def skipped_blocks(h):
 
 
 def check_complete(graph, weights, metadata):
-    """ModelError if a tensor is not read, which belongs to a structure that no model file states; or if one is missing of a
-    set, or experts are.
+    """ModelError if a tensor is not read, which belongs to a structure that no model file states, or if one of a set is
+    missing, or experts are.
     """
     sets.check(weights.names, models.find(metadata.arch), graph.h.layers)
     skipped = skipped_blocks(graph.h)

@@ -23,7 +23,7 @@ LIKE = {  # keys that say of local layers what another says of all
     "attention.key_length_swa": "attention.key_length", "attention.value_length_swa": "attention.value_length",
     "embedding_length_out": "embedding_length",
 }
-ONE = ("scale", "factor", "scale_linear", "num_loops", "group_count", "rope_pattern")  # ends of keys that 1 leaves as is
+ONE = ("scale", "factor", "scale_linear", "num_loops", "group_count", "rope_pattern")  # ends of keys; 1 is idle
 
 DUMP = ("swin_norm", "rescale_every_n_layers", "time_mix_extra_dim")
 """Keys of three families that have nothing in common: a file with all of them is from llama.cpp's own saver (as after

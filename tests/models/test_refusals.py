@@ -201,8 +201,8 @@ def test_what_a_key_says_may_be_so_anyway(tmp_path, refused):
     """A window as wide as the context, a base of local layers that all have, the sharpening of YaRN itself."""
     yarn = {"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 8.0}
     for key, other, same in (
-        (".attention.sliding_window", 255, 256), (".rope.freq_base_swa", 1e6, 1e4), (".attention.key_length_swa", 8, 16),
-        (".rope.scaling.yarn_attn_factor", 1.3, 1.2079441541679836),
+        (".attention.sliding_window", 255, 256), (".rope.freq_base_swa", 1e6, 1e4),
+        (".attention.key_length_swa", 8, 16), (".rope.scaling.yarn_attn_factor", 1.3, 1.2079441541679836),
     ):
         Model(tiny(tmp_path / "same.gguf", metadata=yarn | {f"llama{key}": same}), n_threads=1).close()
         assert refused("llama", yarn | {key: other}).key == f"llama{key}"
