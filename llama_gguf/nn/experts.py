@@ -13,15 +13,15 @@ def swiglu_oai(gate, up):
     return gate.graph.emit("swiglu_oai", gate, up, width=gate.width)
 
 
-def moe(w, x, h, act=silu, gated=True):
+def moe(w, x, h, act=silu, gated=True, chosen_by=None):
     """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one.
 
-    gated False: an expert is down(act(up x)).
+    gated False: an expert is down(act(up x)). chosen_by: what the router reads, if not x.
     """
     g, r = x.graph, h.routing
     if r is None:
         raise wrong(w.ffn_gate_inp.tensor.name, "chooses experts, but the metadata has no expert_count")
-    ids, weights = route(w, x, r)
+    ids, weights = route(w, x if chosen_by is None else chosen_by, r)
     before = (weights,) if r.before else ()
     up, gate = up_and_gate(w) if gated else (w.ffn_up_exps, None)
     hidden = experts(up, x, r, ids, *before)

@@ -53,6 +53,8 @@ def refused(tmp_path):
     "blk.0.attn_rel_b.weight", "blk.0.layer_output_scale.weight", "blk.7.attn_norm.weight", "output_norm.scale",
 ])
 def test_a_tensor_that_no_model_file_reads(arch, name, refused):
+    if arch == "bitnet" and "sub_norm" in name:
+        name = name.replace("0.", "9.")  # it has such norms, but not so many layers
     assert refused(arch, tensors={name: np.ones(64)}).tensor == name
 
 
