@@ -76,10 +76,12 @@ class Embedder:
         return np.split(found, np.cumsum([len(some) for some in rows])[:-1])
 
     def pooled(self, rows, how):
-        if how == "none":
-            return rows
-        vector = rows.mean(0, dtype=np.float64).astype(np.float32)
-        return Reference(self.model).rank(vector) if how == "rank" else vector
+        reference = Reference(self.model)
+        vectors = rows if how == "none" else rows.mean(0, dtype=np.float64).astype(np.float32)[None]
+        if how == "rank":
+            return reference.rank(vectors[0])
+        vectors = reference.project(vectors) if self.model.graph.projects else vectors
+        return vectors if how == "none" else vectors[0]
 
 
 def several(text_or_ids):

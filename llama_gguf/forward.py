@@ -1,8 +1,8 @@
 """A whole forward pass: embedding, blocks, head, in the order that all models share."""
 
-from . import hparams, models
+from . import hparams, models, sets
 from .errors import ModelError
-from .graph import Graph, Weights, wrong
+from .graph import Act, Graph, Weights, wrong
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 
@@ -24,7 +24,10 @@ def skipped_blocks(h):
 
 
 def check_complete(graph, weights, metadata):
-    """ModelError if a tensor is not read, which belongs to a structure that no model file states, or experts lack."""
+    """ModelError if a tensor is not read, which belongs to a structure that no model file states, or if one of a set is
+    missing, or experts are.
+    """
+    sets.check(weights.names, models.find(metadata.arch), graph.h.layers)
     skipped = skipped_blocks(graph.h)
     unread = [n for n in weights.unused() if n not in IGNORED and not n.startswith(skipped)]
     if unread:
@@ -60,7 +63,7 @@ def trace(graph, module, weights, layers=None, states=False):
     logits = module.head(weights, x, h)
     if encoder:
         graph.alias("states", logits)
-        graph.ranks = hasattr(module, "rank") and module.rank(weights, logits, h) is not None
+    graph.ranks, graph.projects = (has_head(module, name, weights, h) for name in ("rank", "project"))
     if encoder or states:
         return graph.end("states")
     rows = weights.token_embd.matrix("embedding")[0]
@@ -68,6 +71,13 @@ def trace(graph, module, weights, layers=None, states=False):
         raise wrong(logits.tensor, f"gives {logits.width} logits, but the vocabulary has {rows} tokens")
     graph.alias("logits", logits)
     return logits
+
+
+def has_head(module, name, weights, h):
+    """Does the file have what makes scores, or other vectors, of a text's vector? Its records are no part of a pass."""
+    beside = Graph(h)
+    head = getattr(module, name, None)
+    return head is not None and head(weights.beside(beside), Act(beside, -1, h.width), h) is not None
 
 
 def embedded(graph, module, weights):

@@ -173,6 +173,15 @@ class Weights:
     def layer(self, index):
         return Weights(self._graph, self._tensors, f"blk.{index}.", self._used)
 
+    def beside(self, graph):
+        """The same tensors for the records of another graph."""
+        return Weights(graph, self._tensors, self._prefix, self._used)
+
+    @property
+    def names(self):
+        """Of all tensors, whatever the prefix."""
+        return self._tensors.keys()
+
     def unused(self):
         return [name for name in self._tensors if name not in self._used]
 
@@ -223,7 +232,8 @@ class Graph:
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
     count: int = 0
-    ranks: bool = False  # is there a head that makes scores of states?
+    ranks: bool = False  # is there a head that makes scores of a text's vector?
+    projects: bool = False  # and one that makes another vector of it?
 
     def emit(self, kind, *inputs, width, name=None, wanted=None, **attrs):
         """Append a record and return its value. `name` None: a name made of scope and kind."""

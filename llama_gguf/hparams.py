@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
+from . import unread
+from .gguf.values import LazyArray
 from .rope import Rope
 from .rope import read as read_rope
 from .routing import Routing
@@ -52,7 +54,10 @@ class HParams:
 
 
 def read(meta, module, tensors):
-    """HParams of a file, with what the model file's own `hparams(meta)` adds; ModelError names the key."""
+    """HParams of a file, with what the model file's own `hparams(meta)` adds; ModelError names the key, also one that
+    neither reads and that could mean something (see unread.py).
+    """
+    meta = meta.anew()
     own = module.hparams(meta) if hasattr(module, "hparams") else {}
     blocks = meta.int(".block_count", lo=1, hi=LAYERS)
     skipped = meta.int(".nextn_predict_layers", 0, lo=0, hi=blocks - 1)
@@ -61,7 +66,7 @@ def read(meta, module, tensors):
     heads, kv_heads, ff = (max(each[name][: blocks - skipped]) for name in ("heads", "kv_heads", "ff"))
     head_dim = head_width(meta, ".attention.key_length", width, heads)
     check_vocabulary(meta, tensors)
-    return HParams(
+    h = HParams(
         arch=meta.arch,
         layers=blocks - skipped,
         context=meta.int(".context_length", lo=1, hi=CONTEXT),
@@ -80,6 +85,8 @@ def read(meta, module, tensors):
         routing=read_routing(meta, own.pop("experts", None)),
         extra=SimpleNamespace(**own),
     )
+    unread.check(meta, module, h)
+    return h
 
 
 def per_layer(meta, layers, least):
@@ -116,11 +123,11 @@ def head_width(meta, key, width, heads):
 
 
 def epsilon(meta, *keys):
-    """The first that is there: files name the epsilon of the norm that they use."""
-    for key in keys:
-        if meta.full(key) in meta:
-            return meta.float(key, above=0.0, below=1.0)
-    raise meta.error(keys[0], "is missing")
+    """The first that is there: files name the epsilon of the norm that they use, or give 0 for the other."""
+    found = [key for key in keys if meta.has(key)]
+    if not found:
+        raise meta.error(keys[0], "is missing")
+    return meta.float(next((key for key in found if meta.float(key, lo=0.0)), found[0]), above=0.0, below=1.0)
 
 
 def windows(meta, every, default=0, first=False):
@@ -133,13 +140,20 @@ def windows(meta, every, default=0, first=False):
     layers, window = meta.int(".block_count", lo=1, hi=LAYERS), meta.int(".attention.sliding_window", default, lo=0)
     key = ".attention.sliding_window_pattern"
     if meta.has(key) and meta.kind(meta.full(key)) == "array":
-        local = list(meta[meta.full(key)])
-        if len(local) != layers or not all(x in (0, 1) for x in local):
-            raise meta.error(key, f"must say for each of {layers} layers whether it is local")
+        local = flags(meta, key, layers, "local")
     else:
         every = meta.int(key, every, lo=0, hi=LAYERS)
         local = [not every or layer % every != (0 if first else every - 1) for layer in range(layers)]
     return tuple(window if here else 0 for here in local)
+
+
+def flags(meta, key, layers, what):
+    """An array of bools, or of 0 and 1, that tells which layers are something."""
+    found = meta[meta.full(key)]
+    found = list(found) if isinstance(found, LazyArray) else []
+    if len(found) != layers or not all(x in (0, 1) for x in found):
+        raise meta.error(key, f"must say for each of {layers} layers whether it is {what}")
+    return [x != 0 for x in found]
 
 
 def check_vocabulary(meta, tensors):

@@ -76,6 +76,7 @@ def read(meta, kind, head_dim, tensors):
     if (short is None) != (long is None) or (scaling == "longrope" and short is None):
         missing = "short" if short is None else "long"
         raise ModelError(f"tensor rope_factors_{missing}.weight is missing", tensor=f"rope_factors_{missing}.weight")
+    extrapolated = meta.float(".rope.scaling.yarn_ext_factor", 1.0, lo=-1.0)
     return Rope(
         kind=kind,
         dim=dim,
@@ -87,7 +88,7 @@ def read(meta, kind, head_dim, tensors):
         beta_slow=meta.float(".rope.scaling.yarn_beta_slow", 1.0, above=0.0),
         attention_factor=meta.float(".rope.scaling.attn_factor", 1.0, above=0.0),
         log_multiplier=meta.float(".rope.scaling.yarn_log_multiplier", 0.0),
-        extrapolated=meta.float(".rope.scaling.yarn_ext_factor", 1.0, lo=0.0),
+        extrapolated=extrapolated if extrapolated >= 0 else 1.0,  # -1: as the type of scaling has it
         divisors=divisors(tensors, "rope_freqs.weight", dim),
         short=short,
         long=long,

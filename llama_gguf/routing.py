@@ -14,7 +14,9 @@ class Routing:
 
     `norm`: their weights are divided by their sum. `groups`: experts are chosen from the `groups_used` groups with the
     largest scores, which are sums of their `group_best` best experts. `before`: an expert's input is weighted, not its
-    output, and experts are chosen by the router's plain numbers.
+    output, and experts are chosen by the router's plain numbers. `shared`: an expert for all tokens stands beside them,
+    "gated": weighted by a gate of its own; "": if the file has one. `biased`: there is a bias of the choice, None: if
+    the file has one.
     """
 
     count: int
@@ -26,6 +28,8 @@ class Routing:
     groups_used: int = 1
     group_best: int = 2
     before: bool = False
+    shared: str = ""
+    biased: bool | None = None
 
 
 def read(meta, family):

@@ -20,7 +20,7 @@ LAYERS = (
     "errors pictures",
     "gguf blocks",
     "engine",
-    "vocab hparams rope routing weights graph forward nn reference models",
+    "vocab hparams unread sets rope routing weights graph forward nn reference models",
     "cache lowering planner",
     "memory session sizing estimate sampling generation trace lens embedding chat shown",
     "catalogue elsewhere pypi transfer hub remote shelf",

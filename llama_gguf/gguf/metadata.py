@@ -24,6 +24,11 @@ class Metadata(Mapping):
     def __init__(self, entries, buf, path=None):
         """`entries`: key -> (kind, value); a `slice` of `buf` is a string not decoded yet."""
         self._entries, self._buf, self.path = entries, buf, path
+        self.asked = set()  # keys that getters, or anybody else, have looked for by their full names
+
+    def anew(self):
+        """The same metadata, of which nothing was asked yet."""
+        return Metadata(self._entries, self._buf, self.path)
 
     @classmethod
     def of(cls, values, path=None):
@@ -78,8 +83,10 @@ class Metadata(Mapping):
         return name
 
     def full(self, key):
-        """`key` with the architecture put before a leading dot."""
-        return self.arch + key if key.startswith(".") else key
+        """`key` with the architecture put before a leading dot; it counts as asked for."""
+        key = self.arch + key if key.startswith(".") else key
+        self.asked.add(key)
+        return key
 
     def has(self, key):
         return self.full(key) in self._entries

@@ -7,6 +7,7 @@ Every token sees every other; positions are learned. A file may end in a head th
 from ..nn import attention, first_row, gelu_erf, layer_norm, learned_positions, mlp, tanh
 
 NAMES, ENCODER = ("bert",), True
+BIASES = "token_embd_norm attn_output_norm layer_output_norm"
 
 
 def hparams(meta):

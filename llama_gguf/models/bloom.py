@@ -3,6 +3,7 @@
 from ..nn import attention, gelu, layer_norm, mlp, output
 
 NAMES = ("bloom",)
+BIASES = "token_embd_norm output_norm attn_norm attn_qkv attn_output ffn_norm ffn_up ffn_down"
 MOST = 8.0  # the exponent of ALiBi's largest slope, which no key states
 
 

@@ -10,7 +10,7 @@ NAMES = ("deepseek", "bailingmoe")
 
 
 def hparams(meta):
-    return {"rope": "norm", "experts": {"gating": "softmax", "norm": False}}
+    return {"rope": "norm", "experts": {"gating": "softmax", "norm": False, "shared": "plain"}}
 
 
 def block(w, x, h, layer):

@@ -2,7 +2,7 @@
 
 Keys and values come from one latent vector; a head's key has a plain and a rotated part. The first layers are dense.
 YaRN leaves rotated values as long as they were and sharpens all scores instead. V2 chooses groups of experts by their
-best one, V3 by their best two.
+best one, V3 by their best two; llama.cpp takes the best two of all.
 """
 
 import math
@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..nn import latent_attention, moe_or_mlp, output, rms_norm
 
 NAMES = ("deepseek2",)
+WITHOUT_EFFECT = {"attention.temperature_length": "of queries that grow, which no file may ask for"}
 
 
 def hparams(meta):

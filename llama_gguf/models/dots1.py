@@ -11,7 +11,8 @@ NAMES = ("dots1", "bailingmoe2", "minimax-m2")
 
 
 def hparams(meta):
-    return {"rope": "neox", "experts": {"gating": "sigmoid", "norm": meta.arch == "minimax-m2"}}
+    own = {"norm": True, "biased": True} if meta.arch == "minimax-m2" else {"shared": "plain"}
+    return {"rope": "neox", "experts": {"gating": "sigmoid"} | own}
 
 
 def block(w, x, h, layer):

@@ -6,6 +6,7 @@
 from ..nn import attention, gelu_erf, layer_norm, mlp, output
 
 NAMES = ("falcon",)
+BIASES = "output_norm attn_norm attn_norm_2"
 
 
 def hparams(meta):

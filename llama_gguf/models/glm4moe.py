@@ -11,7 +11,7 @@ NAMES = ("glm4moe",)
 
 def hparams(meta):
     sections(meta)
-    return {"rope": "neox", "experts": {"gating": "sigmoid", "norm": False}}
+    return {"rope": "neox", "experts": {"gating": "sigmoid", "norm": False, "biased": True, "shared": "plain"}}
 
 
 def block(w, x, h, layer):

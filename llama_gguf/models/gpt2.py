@@ -6,6 +6,7 @@ StarCoder's query heads share one key head.
 from ..nn import attention, gelu, layer_norm, learned_positions, mlp, output
 
 NAMES = ("gpt2", "starcoder")
+BIASES = "output_norm attn_norm attn_qkv attn_output ffn_norm ffn_up ffn_down"
 
 
 def embed(w, x, h):

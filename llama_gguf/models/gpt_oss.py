@@ -10,6 +10,7 @@ from ..hparams import windows
 from ..nn import attention, moe, output, rms_norm, swiglu_oai
 
 NAMES = ("gpt-oss",)
+BIASES = "attn_output ffn_gate_inp ffn_gate_exps ffn_up_exps ffn_down_exps"
 
 
 def hparams(meta):

@@ -5,6 +5,7 @@
 from ..nn import attention, gelu_erf, layer_norm, mlp, output
 
 NAMES = ("gptneox",)
+BIASES = "output_norm attn_norm attn_qkv attn_output ffn_norm ffn_up ffn_down"
 
 
 def hparams(meta):

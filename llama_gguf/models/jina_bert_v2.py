@@ -7,6 +7,7 @@ of a layer's input and attention twice.
 from ..nn import attention, first_row, gated_mlp, gelu_erf, layer_norm, mlp
 
 NAMES, ENCODER = ("jina-bert-v2",), True
+BIASES = "token_embd_norm attn_output attn_output_norm ffn_down layer_output_norm"
 SLOPES = 8  # the exponent of ALiBi's largest slope
 
 

@@ -13,7 +13,7 @@ def hparams(meta):
     return {
         "rope": "neox",
         "recurrent": True,
-        "experts": {"gating": "sigmoid", "norm": True} if meta.arch == "lfm2moe" else None,
+        "experts": {"gating": "sigmoid", "norm": True, "biased": True} if meta.arch == "lfm2moe" else None,
         "taps": meta.int(".shortconv.l_cache", lo=2, hi=64),
         "window": meta.int(".attention.sliding_window", 0, lo=0),
     }

@@ -16,7 +16,7 @@ def hparams(meta):
         raise meta.error(".attention.sliding_window", f"is not {CHUNK}, the only chunk that is known")
     return {
         "rope": "norm",
-        "experts": {"gating": "sigmoid", "before": True},
+        "experts": {"gating": "sigmoid", "before": True, "shared": "plain"},
         "windows": windows(meta, 4, CHUNK),
         "norms": meta.int(".expert_count", 0) != 128,  # the larger one, Maverick, goes without
     }

@@ -6,6 +6,7 @@ The "+ 1" of its norms is in the file's weights.
 from ..nn import attention, layer_norm, mlp, output, relu_squared
 
 NAMES = ("nemotron",)
+BIASES = "output_norm attn_norm ffn_norm"
 
 
 def hparams(meta):

@@ -11,7 +11,7 @@ NAMES = ("nemotron_h", "nemotron_h_moe")
 
 
 def hparams(meta):
-    experts = {"gating": "sigmoid"} if meta.arch == "nemotron_h_moe" else None
+    experts = {"gating": "sigmoid", "biased": True, "shared": "plain"} if meta.arch == "nemotron_h_moe" else None
     return state_space(meta) | {"recurrent": True, "experts": experts}
 
 

@@ -6,6 +6,7 @@ Biases everywhere, on the logits too; only a part of each head turns.
 from ..nn import attention, gelu, layer_norm, mlp, output
 
 NAMES = ("phi2",)
+BIASES = "output_norm output attn_norm attn_output ffn_up ffn_down"
 
 
 def hparams(meta):

@@ -4,8 +4,9 @@ Queries come with their gates, head by head; only the first dims of a head turn.
 network, or the mixture of experts with a shared one, is called post_attention_norm.
 """
 
-from ..hparams import state_space
+from ..hparams import flags, state_space
 from ..nn import attend, delta_net, moe_or_mlp, output, rms_norm, rope, sigmoid, split_heads
+from ..rope import sections
 
 NAMES = ("qwen35", "qwen35moe")
 
@@ -14,10 +15,9 @@ def hparams(meta):
     layers, every = meta.int(".block_count", lo=1), meta.int(".full_attention_interval", 4, lo=1)
     recurrent = [(i + 1) % every != 0 for i in range(layers)]
     if meta.has(".attention.recurrent_layers"):
-        recurrent = [bool(x) for x in meta.array(".attention.recurrent_layers", "bool")]
-        if len(recurrent) != layers:
-            raise meta.error(".attention.recurrent_layers", f"has {len(recurrent)} elements for {layers} layers")
-    experts = {"gating": "softmax", "norm": True} if meta.arch == "qwen35moe" else None
+        recurrent = flags(meta, ".attention.recurrent_layers", layers, "recurrent")
+    sections(meta)
+    experts = {"gating": "softmax", "norm": True, "shared": "gated"} if meta.arch == "qwen35moe" else None
     return state_space(meta) | {"rope": "neox", "is_recurrent": recurrent, "experts": experts}
 
 

@@ -6,6 +6,8 @@ StableLM 2 12B norms each head of q and k by gains of its own, and has no second
 from ..nn import attention, gated_mlp, layer_norm, output, silu
 
 NAMES = ("stablelm",)
+BIASES = "output_norm attn_norm ffn_norm"
+WITHOUT_EFFECT = {"use_parallel_residual": "files say true also where there is a second norm, which tells"}
 
 
 def hparams(meta):

@@ -1,8 +1,11 @@
-"""StarCoder 2: layer norms, rotary positions, a plain MLP, biases everywhere (arXiv 2402.19173)."""
+"""StarCoder 2 and CodeShell: layer norms, rotary positions, a plain MLP, biases everywhere
+(arXiv 2402.19173, 2403.15747).
+"""
 
 from ..nn import attention, gelu, layer_norm, mlp, output
 
-NAMES = ("starcoder2",)
+NAMES = ("starcoder2", "codeshell")
+BIASES = "output_norm attn_norm attn_output ffn_norm ffn_up ffn_down"
 
 
 def hparams(meta):

@@ -3,7 +3,7 @@
 Shapes are per token: a value `x` is `x.width` floats; heads stand side by side in it.
 """
 
-from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, tanh, xielu
+from .acts import clamp, gelu, gelu_erf, gelu_quick, relu, relu_squared, sigmoid, silu, softcap, softmax, tanh, xielu
 from .attention import attend, attention, query_key_value, rope, temper
 from .core import gated_mlp, layer_norm, learned_positions, mlp, output, part, rms_norm, split
 from .encoders import first_row
@@ -47,6 +47,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "softcap",
+    "softmax",
     "softplus",
     "split",
     "split_heads",

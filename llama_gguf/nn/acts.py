@@ -53,3 +53,7 @@ def sigmoid(x):
 
 def tanh(x):
     return _act(x, "tanh")
+
+
+def softmax(x):
+    return x.graph.emit("gate_probs", x, width=x.width, gating="softmax")

@@ -82,12 +82,15 @@ def query_key_value(w, x, h):
     return wq @ x, wk @ x, wv.precise(x)
 
 
-def attention(w, x, h, layer, *, turn=OWN, norm=rms_norm, normed="before", clamp=0.0, temper_by=None, **how):
+def attention(
+    w, x, h, layer, *, turn=OWN, norm=rms_norm, normed="before", clamp=0.0, temper_by=None, within=None, **how
+):
     """Project, norm queries and keys if the file has such norms, rotate, attend, project back.
 
     turn: a Rope, None for no rotation; default h.rope. norm: of queries and keys, each head's or the whole vector's
     as the file's weights are shaped, before or after they turn. clamp: largest size of what is projected.
-    temper_by: scale and length, see `temper`. What else is given goes to `attend`.
+    temper_by: scale and length, see `temper`. within: what happens to heads before they are projected. What else is
+    given goes to `attend`.
     """
     turn = h.rope if turn is OWN else turn
     q, k, v = query_key_value(w, x, h)
@@ -103,7 +106,8 @@ def attention(w, x, h, layer, *, turn=OWN, norm=rms_norm, normed="before", clamp
         q = temper(q, *temper_by)
     if "attn_sinks" in w:
         how.setdefault("sinks", w.attn_sinks)
-    return w.attn_output @ attend(q, k, v, h, layer, **how)
+    z = attend(q, k, v, h, layer, **how)
+    return w.attn_output @ (within(z) if within else z)
 
 
 def norm_heads(w, q, k, h, norm):

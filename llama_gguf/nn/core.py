@@ -26,8 +26,8 @@ def _norm(kind, x, w, heads, eps):
     return x.graph.emit(kind, x, width=x.width, name=name, gain=w, heads=heads, each=each, eps=eps)
 
 
-def gated_mlp(w, x, act):
-    """down(act(gate x) * up x); one matrix may hold gate and up, in this order."""
+def gated_mlp(w, x, act, within=None):
+    """down(act(gate x) * up x), or down(within(...)); one matrix may hold gate and up, in this order."""
     if "ffn_gate" not in w and w.ffn_up.rows == 2 * w.ffn_down.cols:
         n = w.ffn_down.cols
         gate, up = w.parts("ffn_up", ffn_gate=n, ffn_up=n)
@@ -35,7 +35,7 @@ def gated_mlp(w, x, act):
         gate, up = w.ffn_gate, w.ffn_up
     hidden = act(gate @ x) * (up @ x)
     x.graph.alias(f"{x.graph.scope}ffn_act", hidden)
-    return w.ffn_down @ hidden
+    return w.ffn_down @ (within(hidden) if within else hidden)
 
 
 def mlp(w, x, act):

@@ -13,15 +13,15 @@ def swiglu_oai(gate, up):
     return gate.graph.emit("swiglu_oai", gate, up, width=gate.width)
 
 
-def moe(w, x, h, act=silu, gated=True):
+def moe(w, x, h, act=silu, gated=True, chosen_by=None):
     """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one.
 
-    gated False: an expert is down(act(up x)).
+    gated False: an expert is down(act(up x)). chosen_by: what the router reads, if not x.
     """
     g, r = x.graph, h.routing
     if r is None:
         raise wrong(w.ffn_gate_inp.tensor.name, "chooses experts, but the metadata has no expert_count")
-    ids, weights = route(w, x, r)
+    ids, weights = route(w, x if chosen_by is None else chosen_by, r)
     before = (weights,) if r.before else ()
     up, gate = up_and_gate(w) if gated else (w.ffn_up_exps, None)
     hidden = experts(up, x, r, ids, *before)
@@ -36,7 +36,7 @@ def moe(w, x, h, act=silu, gated=True):
     after = () if r.before else (weights,)
     name = f"{g.scope}ffn_moe_out"
     out = g.emit("experts_sum", hidden, ids, *after, width=x.width, name=name, weight=down, **sizes(r))
-    return out + shared_expert(w, x, act, gated) if "ffn_up_shexp" in w else out
+    return out + shared_expert(w, x, r, act, gated) if r.shared or "ffn_up_shexp" in w else out
 
 
 def moe_or_mlp(w, x, h, act=silu):
@@ -52,6 +52,8 @@ def route(w, x, r):
         raise wrong(logits.tensor, f"gives {logits.width} values, but there are {r.count} experts")
     g.alias(f"{scope}ffn_moe_logits", logits)
     bias = w.bare("exp_probs_b.bias")
+    if r.biased and bias is None:
+        raise wrong(f"{scope}exp_probs_b.bias", "is missing, by which experts are chosen")
     if bias is not None:
         need(bias.tensor, "bias", (r.count,) if len(bias.tensor.shape) == 1 else (1, r.count))  # as ERNIE 4.5's are
     probs = g.emit("gate_probs", logits, width=r.count, name=f"{scope}ffn_moe_probs", gating=r.gating)
@@ -133,12 +135,12 @@ def check(weight, r, width, whose, rows=None):
     return found
 
 
-def shared_expert(w, x, act, gated):
+def shared_expert(w, x, r, act, gated):
     """The expert that every token goes to; its weight, if it has one, is sigmoid(ffn_gate_inp_shexp . x)."""
     up = w.ffn_up_shexp @ x
     hidden = act(w.ffn_gate_shexp @ x) * up if gated else act(up)
     out = w.ffn_down_shexp @ hidden
-    if "ffn_gate_inp_shexp" not in w:
+    if r.shared != "gated" and "ffn_gate_inp_shexp" not in w:
         return out
     gate = w.ffn_gate_inp_shexp
     need(gate.tensor, "norm", (1, x.width) if len(gate.tensor.shape) == 2 else (x.width,))

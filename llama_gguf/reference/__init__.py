@@ -41,9 +41,16 @@ class Reference(Graph):
 
     def rank(self, vector):
         """The scores that a family's ranking head gives to a text's vector: float32 (scores,)."""
+        return self._head(self.model.family.rank, vector[None])[0]
+
+    def project(self, vectors):
+        """What the last layers of a family make of pooled vectors: float32 (n, width)."""
+        return self._head(self.model.family.project, vectors)
+
+    def _head(self, head, rows):
         self.names.clear()
-        x = Act(self, -1, len(vector), value=vector[None])
-        return self.model.family.rank(Weights(self, self.model.tensors), x, self.h).value[0]
+        x = Act(self, -1, rows.shape[1], value=rows)
+        return head(Weights(self, self.model.tensors), x, self.h).value
 
     def __getitem__(self, name):
         return self.names[name].value

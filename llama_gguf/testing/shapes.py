@@ -25,6 +25,7 @@ SHAPES = {  # what is not here is a vector of `width`
     "ssm_x": "rank+2*state,inner", "ssm_dt": "inner,rank", "ssm_dt.bias": "rank", "ssm_out": "width,inner",
     "ssm_a": "rank,1", "ssm_d": "rank,1", "ssm_dt_norm": "rank", "ssm_b_norm": "state", "ssm_c_norm": "state",
     "ssm_alpha": "rank,width", "ssm_beta": "rank,width", "attn_gate": "inner,width",
+    "attn_sub_norm": "joined", "ffn_sub_norm": "ff",
     "shortconv.conv": "width,taps", "shortconv.in_proj": "3*width,width", "shortconv.out_proj": "width,width",
 }
 

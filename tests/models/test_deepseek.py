@@ -1,5 +1,7 @@
 """DeepSeek 2: files of the older form, YaRN, caches, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from llama_gguf.errors import ModelError
 from llama_gguf.gguf import write_gguf
 from llama_gguf.reference import Reference
 
+from . import deepseek_groups
 from .goldens import FOLDER, golden, nmse, path, reference
 
 SAME, OUTSIDE = 1e-10, 1e-12  # as in test_models
@@ -63,6 +66,19 @@ def test_yarn_sharpens_scores_as_in_llama_cpp(isa, tmp_path):
         found = model.logits(golden("deepseek2")[0])
     assert nmse(found, want) <= OUTSIDE
     assert nmse(found, reference("deepseek2")) > 1e-6
+
+
+def test_groups_are_chosen_by_their_best_expert_as_in_transformers(isa, tmp_path):
+    """Of eight groups three; by their best two experts, as V3 has it, other ones would be chosen."""
+    ids, want = deepseek_groups.IDS, np.load(deepseek_groups.LOGITS)["transformers"]
+    with Model(deepseek_groups.write(tmp_path / "g.gguf"), exact=True) as model:
+        found = model.logits(ids)
+        session = model.session()
+        assert nmse(np.concatenate([session.forward([i]) for i in ids]), found) <= SAME
+        assert nmse(Reference(model).logits(ids), want) <= OUTSIDE
+        model.h.routing = replace(model.h.routing, group_best=2)
+        assert nmse(Reference(model).logits(ids), want) > 1e-4
+    assert nmse(found, want) <= OUTSIDE
 
 
 def test_the_cache_holds_the_latent_once():

@@ -3,6 +3,7 @@
 from .dense import DENSE
 from .encoders import ENCODERS
 from .mixtures import MIXTURES_OF_EXPERTS
+from .more import MORE
 from .recurrent import RECURRENT
 
-FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | ENCODERS
+FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | MORE | ENCODERS

@@ -1,7 +1,7 @@
 """Families that make vectors of texts; none has an output matrix."""
 
 from ..shapes import Family
-from .parts import GATED, HEAD_NORMS, SAME_HEADS, SANDWICH, window
+from .parts import EXPERTS, GATED, HEAD_NORMS, SAME_HEADS, SANDWICH, experts, window
 
 
 def encoder(s):
@@ -12,6 +12,7 @@ def typed_encoder(s):
     return encoder(s) | {"tokenizer.ggml.token_type_count": 2}
 
 
+UNGATED = "ffn_gate_inp ffn_up_exps ffn_down_exps"
 BERT = "attn_q+ attn_k+ attn_v+ attn_output+ attn_output_norm+"
 ENCODERS = {
     "bert": Family(
@@ -32,6 +33,15 @@ ENCODERS = {
         keys=lambda s: encoder(s) | window(s) | {
             "general.name": "tiny", ".attention.sliding_window_pattern": 3, ".rope.freq_base_swa": 1000.0,
         },
+    ),
+    "nomic-bert-moe": Family(
+        lambda i, s: f"attn_qkv+ attn_output+ attn_output_norm+ {UNGATED if i % 2 else 'ffn_up+ ffn_down+'} "
+        "layer_output_norm+", "token_types token_embd_norm+", norm="layer", tied=True, sizes=SAME_HEADS | EXPERTS,
+        keys=lambda s: typed_encoder(s) | experts(s) | {".moe_every_n_layers": 2},
+    ),
+    "jina-bert-v3": Family(
+        "attn_qkv+ attn_output+ attn_output_norm+ ffn_up+ ffn_down+ layer_output_norm+", "token_types token_embd_norm+",
+        norm="layer", tied=True, keys=typed_encoder, sizes=SAME_HEADS,
     ),
     "nomic-bert": Family(
         f"attn_qkv attn_output attn_output_norm+ {GATED} layer_output_norm+", "token_types token_embd_norm+",
