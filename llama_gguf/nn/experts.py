@@ -13,15 +13,15 @@ def swiglu_oai(gate, up):
     return gate.graph.emit("swiglu_oai", gate, up, width=gate.width)
 
 
-def moe(w, x, h, act=silu, gated=True):
+def moe(w, x, h, act=silu, gated=True, seen=None):
     """The sum of the chosen experts' outputs by their weights, and of the shared expert's if the file has one.
 
-    gated False: an expert is down(act(up x)).
+    gated False: an expert is down(act(up x)). seen: what the router sees, if that is not x.
     """
     g, r = x.graph, h.routing
     if r is None:
         raise wrong(w.ffn_gate_inp.tensor.name, "chooses experts, but the metadata has no expert_count")
-    ids, weights = route(w, x, r)
+    ids, weights = route(w, x if seen is None else seen, r)
     before = (weights,) if r.before else ()
     up, gate = up_and_gate(w) if gated else (w.ffn_up_exps, None)
     hidden = experts(up, x, r, ids, *before)
@@ -58,6 +58,10 @@ def route(w, x, r):
     scores = logits if r.before else probs
     ids = g.emit("topk", scores, width=r.used, name=f"{scope}ffn_moe_topk", routing=r, bias=bias)
     weights = g.emit("gate_weights", probs, ids, width=r.used, name=f"{scope}ffn_moe_weights", routing=r)
+    scales = w.bare("ffn_down_exps.scale")
+    if scales is not None:
+        need(scales.tensor, "norm", (r.count,))
+        weights = g.emit("experts_scale", weights, ids, width=r.used, name=scales.name, weight=scales, count=r.count)
     return ids, weights
 
 
