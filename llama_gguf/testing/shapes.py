@@ -37,13 +37,14 @@ SIZES = {  # and their defaults; a function of those before it where it follows 
 
 @dataclass(frozen=True)
 class Family:
-    """Tensors of a block, or a function (layer, sizes) that tells them, those `around` the blocks, and what else a file
-    of the family states. `keys`: a function of the sizes; one that begins with a dot is the architecture's. `sizes`:
-    defaults of its own, and sizes that only it has.
+    """Tensors of a block, or a function (layer, sizes) that tells them, those `around` the blocks, or a function of the
+    sizes, and what else a file of the family states. `keys`: a function of the sizes; one that begins with a dot is the
+    architecture's. `sizes`: defaults of its own, and sizes that only it has. `factors`: of vectors by name, functions
+    of their length.
     """
 
     block: object
-    around: str = "output_norm"
+    around: object = "output_norm"
     norm: str = "rms"  # or "layer": whose epsilon the file states
     rope: bool = True
     tied: bool = False
@@ -51,6 +52,7 @@ class Family:
     qk_norms: str = "attn_q_norm attn_k_norm"  # that `tiny` adds on request
     keys: object = lambda s: {}
     sizes: dict = field(default_factory=dict)
+    factors: dict = field(default_factory=dict)
 
 
 def sizes_of(family, given, tokens):
@@ -88,7 +90,8 @@ def common_keys(arch, family, s):
 
 def all_shapes(family, s, tied, biases, qk_norms):
     """Name to shape, in the order of the file."""
-    found = shapes("token_embd", s) | shapes(family.around, s) | ({} if tied else shapes(family.output, s))
+    around = family.around(s) if callable(family.around) else family.around
+    found = shapes("token_embd", s) | shapes(around, s) | ({} if tied else shapes(family.output, s))
     for i in range(s.layers):
         names = family.block(i, s) if callable(family.block) else family.block
         block = shapes(names, s, biases)

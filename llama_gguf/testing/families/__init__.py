@@ -2,7 +2,8 @@
 
 from .dense import DENSE
 from .encoders import ENCODERS
+from .layerwise import LAYERWISE
 from .mixtures import MIXTURES_OF_EXPERTS
 from .recurrent import RECURRENT
 
-FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | ENCODERS
+FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | LAYERWISE | ENCODERS
