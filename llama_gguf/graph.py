@@ -147,11 +147,12 @@ class Weights:
         """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
         return (tensor := self._take(self._prefix + key)) and Weight(self._graph, self._prefix + key, tensor)
 
-    def ignore(self, *keys):
-        """Tensors that belong to the structure, if the file has them, but are not used."""
-        for key in keys:
-            for end in (".weight", ".bias"):
-                self._take(self._prefix + key + end)
+    def ignore(self, **shapes):
+        """Tensors of these shapes that belong to the structure, if the file has them, but are not used."""
+        for key, shape in shapes.items():
+            tensor = self._take(f"{self._prefix}{key}.weight")
+            if tensor is not None and tuple(tensor.shape) != shape:
+                raise wrong(tensor.name, f"has shape {tensor.shape}, but {shape} is expected")
 
     def parts(self, key, **sizes):
         """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
+from .errors import ModelError
 from .rope import Rope
 from .rope import read as read_rope
 from .routing import Routing
@@ -64,6 +65,8 @@ def read(meta, module, tensors):
     head_dim = head_width(meta, ".attention.key_length", width, heads)
     value_dim = head_width(meta, ".attention.value_length", width, heads)
     rope = read_rope(meta, own.pop("rope", None), head_dim, tensors)
+    if (factors := own.pop("factors", None)) and factors not in tensors:
+        raise ModelError(f"tensor {factors} is missing", tensor=factors)
     if "head_dims" in own:  # keys' and values', of each layer
         each["head_dim"] = each["value_dim"] = own.pop("head_dims")
         head_dim = value_dim = max(each["head_dim"])

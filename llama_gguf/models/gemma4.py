@@ -27,6 +27,7 @@ def hparams(meta):
         raise meta.error(".rope.dimension_count_swa", f"is {turned}, but positions rotate pairs")
     return {
         "rope": "neox",
+        "factors": "rope_freqs.weight",
         "experts": {"gating": "softmax", "norm": True},
         "windows": windows,
         "sources": key_sources(meta, windows, 0),
@@ -50,7 +51,7 @@ def experts(w, x, h):
 def block(w, x, h, layer):
     window = h.windows[layer]
     turn = replace(h.rope, **h.local, scaling="none", divisors=None) if window else h.rope
-    how = {"turn": turn, "source": h.sources[layer], "window": window, "scale": 1.0, "key_is_value": True}
+    how = {"turn": turn, "source": h.sources[layer], "window": window, "scale": 1.0, "key_is_value": not window}
     x = x + rms_norm(shared_attention(w, rms_norm(x, w.attn_norm), h, layer, **how), w.post_attention_norm)
     y = gated_mlp(w, rms_norm(x, w.ffn_norm), gelu)
     if "ffn_gate_inp" in w:

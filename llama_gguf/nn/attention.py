@@ -128,7 +128,8 @@ def shared_attention(w, x, h, layer, *, turn, source, key_is_value=False, **how)
     """
     q = rope(rms_norm(w.attn_q @ x, w.attn_q_norm, h.heads), h, h.heads, turn)
     if source != layer:
-        w.ignore("attn_k", "attn_v", "attn_k_norm")
+        rows = h.kv_heads * h.head_dim
+        w.ignore(attn_k=(rows, x.width), attn_v=(rows, x.width), attn_k_norm=(h.head_dim,))
         return w.attn_output @ attend(q, None, None, h, source, **how)
     k = w.attn_k @ x
     v = k if key_is_value and "attn_v" not in w else w.attn_v.precise(x)

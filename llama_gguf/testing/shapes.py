@@ -16,7 +16,7 @@ SHAPES = {  # what is not here is a vector of `width`
     "ffn_gate": "ff,width", "ffn_up": "ff,width", "ffn_down": "width,ff",
     "ffn_gate_inp": "experts,width", "exp_probs_b.bias": "experts",
     "ffn_gate_exps": "experts,expert_ff,width", "ffn_up_exps": "experts,expert_ff,width",
-    "ffn_down_exps": "experts,width,expert_ff",
+    "ffn_down_exps": "experts,width,expert_ff", "ffn_down_exps.scale": "experts",
     "ffn_gate_shexp": "shared_ff,width", "ffn_up_shexp": "shared_ff,width", "ffn_down_shexp": "width,shared_ff",
     "ffn_gate_inp_shexp": "1,width",
     "attn_q_a": "q_rank,width", "attn_q_a_norm": "q_rank", "attn_q_b": "heads*key_dim,q_rank",

@@ -12,7 +12,7 @@ PER_LAYER = "inp_gate:per_layer,width proj:width,per_layer post_norm"
 ENDS = "per_layer_token_embd:tokens,layers*per_layer per_layer_model_proj:layers*per_layer,width " \
        "per_layer_proj_norm:per_layer"
 STREAMS = "altup_proj:others,width,width altup_unembd_proj:others,width,width"
-ROUTED = "ffn_gate_inp ffn_gate_inp.scale! ffn_down_exps.scale:experts! ffn_gate_up_exps:experts,2*expert_ff,width " \
+ROUTED = "ffn_gate_inp ffn_gate_inp.scale! ffn_down_exps.scale! ffn_gate_up_exps:experts,2*expert_ff,width " \
          "ffn_down_exps post_ffw_norm_1 pre_ffw_norm_2 post_ffw_norm_2"
 SHARP = {"attn_q_norm": lambda size: size**-0.5}  # nothing else keeps scores small
 SIZES = {"layers": 6, "width": 32, "window": 8, "sharing": 2, "per_layer": 8}
