@@ -3,6 +3,8 @@
 from . import hparams, models, sets
 from .errors import ModelError
 from .graph import Act, Graph, Weights, wrong
+from .nn.core import split
+from .nn.latent import heads_join
 
 IGNORED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")  # read by rope.py
 
@@ -45,19 +47,21 @@ def check_complete(graph, weights, metadata):
 def trace(graph, module, weights, layers=None, states=False):
     """Run a model file on symbolic values. `layers`: a range; the first embeds, the last makes logits.
 
-    A range that does not start at 0 takes residuals (n_tokens, width) instead of tokens; one that ends early
-    gives residuals instead of logits. `states`: end with what logits would be made of, as encoders always do.
+    A range that does not start at 0 takes residuals instead of tokens; one that ends early gives residuals instead of
+    logits: (n_tokens, streams * width), and behind them the numbers that tokens have for each layer, where there are
+    such. `states`: end with what logits would be made of, as encoders always do.
     """
     h = graph.h
     layers = range(h.layers) if layers is None else layers
     if layers.start == 0:
         x = embedded(graph, module, weights)
     else:
-        x = graph.emit("input", width=h.width, name="residual_in")
+        x = received(graph, layers)
     for layer in layers:
         x = block(graph, module, weights.layer(layer), x, layer)
     if layers.stop < h.layers:
-        return graph.emit("copy", x, width=h.width, name="residual_out")
+        x = x if graph.per_layer is None else heads_join(x, graph.per_layer, 1, "residual")
+        return graph.emit("copy", x, width=x.width, name="residual_out")
     x = graph.emit("select", x, width=x.width, name="resid_final", wanted=True)
     encoder = getattr(module, "ENCODER", False)
     logits = module.head(weights, x, h)
@@ -78,6 +82,16 @@ def has_head(module, name, weights, h):
     beside = Graph(h)
     head = getattr(module, name, None)
     return head is not None and head(weights.beside(beside), Act(beside, -1, h.width), h) is not None
+
+
+def received(graph, layers):
+    """Residuals of the layers before these, and what they hand on beside them."""
+    h = graph.h
+    width, beside = h.streams * h.width, h.layers * h.per_layer if layers else 0
+    x = graph.emit("input", width=width + beside, name="residual_in")
+    if beside:
+        x, graph.per_layer = split(x, width, beside)
+    return x
 
 
 def embedded(graph, module, weights):

@@ -147,6 +147,13 @@ class Weights:
         """A tensor that goes with no matrix, by its whole name under the prefix ("exp_probs_b.bias"), or None."""
         return (tensor := self._take(self._prefix + key)) and Weight(self._graph, self._prefix + key, tensor)
 
+    def ignore(self, **shapes):
+        """Tensors of these shapes that belong to the structure, if the file has them, but are not used."""
+        for key, shape in shapes.items():
+            tensor = self._take(f"{self._prefix}{key}.weight")
+            if tensor is not None and tuple(tensor.shape) != shape:
+                raise wrong(tensor.name, f"has shape {tensor.shape}, but {shape} is expected")
+
     def parts(self, key, **sizes):
         """A fused matrix taken apart: Weights of so many rows under the names given. A part that the fused bias does
         not give one has its own, if there is such.
@@ -229,6 +236,7 @@ class Graph:
     caches: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
     shared: dict = field(default_factory=dict)  # values made once and read by many layers
+    per_layer: Act | None = None  # what each layer adds of each token's own, side by side (nn/streams.py)
     stream: set = field(default_factory=set)  # ids of the residual stream in this block
     scope: str = ""
     count: int = 0
@@ -252,6 +260,8 @@ class Graph:
         if branch:
             if name == "attn_out":
                 self.alias(f"{self.scope}resid_mid", out)
+            self.stream.add(out.id)
+        elif kind == "scale" and inputs[0].id in self.stream:
             self.stream.add(out.id)
         elif kind in ("rms_norm", "layer_norm") and inputs[0].id in self.stream and len(self.stream) > 1:
             self.stream.add(out.id)  # where norms come after the sums, the next branch is added to what they make

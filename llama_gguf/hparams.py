@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 from . import unread
+from .errors import ModelError
 from .gguf.values import LazyArray
 from .rope import Rope
 from .rope import read as read_rope
@@ -39,6 +40,8 @@ class HParams:
     rope: Rope | None
     ff: int = 0
     routing: Routing | None = None  # of a mixture of experts
+    streams: int = 1  # of `width`, that the residual is made of
+    per_layer: int = 0  # numbers of each token that are each layer's own
     skipped: int = 0  # blocks behind the layers that only predict several tokens at once
     each: dict = field(default_factory=dict)  # name: its numbers, one a layer, where they differ
     extra: SimpleNamespace = field(default_factory=SimpleNamespace)
@@ -65,6 +68,13 @@ def read(meta, module, tensors):
     each = per_layer(meta, blocks, least=0 if own.pop("recurrent", False) else 1)
     heads, kv_heads, ff = (max(each[name][: blocks - skipped]) for name in ("heads", "kv_heads", "ff"))
     head_dim = head_width(meta, ".attention.key_length", width, heads)
+    value_dim = head_width(meta, ".attention.value_length", width, heads)
+    rope = read_rope(meta, own.pop("rope", None), head_dim, tensors)
+    if (factors := own.pop("factors", None)) and factors not in tensors:
+        raise ModelError(f"tensor {factors} is missing", tensor=factors)
+    if "head_dims" in own:  # keys' and values', of each layer
+        each["head_dim"] = each["value_dim"] = own.pop("head_dims")
+        head_dim = value_dim = max(each["head_dim"])
     check_vocabulary(meta, tensors)
     h = HParams(
         arch=meta.arch,
@@ -74,12 +84,14 @@ def read(meta, module, tensors):
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        value_dim=head_width(meta, ".attention.value_length", width, heads),
+        value_dim=value_dim,
         attention_scale=meta.float(".attention.scale", 0.0, lo=0.0) or max(head_dim, 1) ** -0.5,
         eps=epsilon(meta, ".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"),
         layer_eps=epsilon(meta, ".attention.layer_norm_epsilon", ".attention.layer_norm_rms_epsilon"),
-        rope=read_rope(meta, own.pop("rope", None), head_dim, tensors),
+        rope=rope,
         ff=ff,
+        streams=own.pop("streams", 1),
+        per_layer=own.pop("per_layer", 0),
         skipped=skipped,
         each={name: values for name, values in each.items() if len(set(values)) > 1},
         routing=read_routing(meta, own.pop("experts", None)),
@@ -154,6 +166,26 @@ def flags(meta, key, layers, what):
     if len(found) != layers or not all(x in (0, 1) for x in found):
         raise meta.error(key, f"must say for each of {layers} layers whether it is {what}")
     return [x != 0 for x in found]
+
+
+def local_layers(meta):
+    """The window of each layer, 0 where it sees all; the file must state both window and pattern."""
+    meta.int(".attention.sliding_window", lo=1)
+    meta.array(".attention.sliding_window_pattern", "bool")
+    return windows(meta, 1)
+
+
+def key_sources(meta, windows, *default):
+    """Whose keys and values each layer reads: the last `attention.shared_kv_layers` layers those of the last layer
+    before them that sees as far.
+    """
+    key, layers = ".attention.shared_kv_layers", len(windows)
+    first = layers - meta.int(key, *default, lo=0, hi=layers - 1)
+    last = {window: layer for layer, window in enumerate(windows[:first])}
+    if missing := set(windows) - last.keys():
+        kind = "local" if missing.pop() else "global"
+        raise meta.error(key, f"leaves no {kind} layer of {layers} whose keys others could read")
+    return tuple(layer if layer < first else last[window] for layer, window in enumerate(windows))
 
 
 def check_vocabulary(meta, tensors):

@@ -209,8 +209,9 @@ class Session:
         n, runs, residual = len(ids), 0, None
         if self.layers.start:
             residual = np.ascontiguousarray(ids, np.float32)
-            if residual.shape != (n, self.model.h.width):
-                raise ModelError(f"residuals must have shape ({n}, {self.model.h.width}), not {residual.shape}")
+            width = self.graph.names["residual_in"].width
+            if residual.shape != (n, width):
+                raise ModelError(f"residuals must have shape ({n}, {width}), not {residual.shape}")
         else:
             self.model.check_ids(ids)
             token[:n] = ids

@@ -18,9 +18,11 @@ KINDS = {name: first + i for first, names in {  # the order of operations in tab
     0: "embed copy select quantize rms_norm matmul angles rope store attend merge scores softmax mix add mul scale act "
        "gated gated_matmul",
     20: "layer_norm position temper",
-    40: "route gate_probs topk gate_weights experts experts_gated experts_sum swiglu_oai gate_shared",
+    40: "route gate_probs topk gate_weights experts experts_gated experts_sum swiglu_oai gate_shared "
+        "experts_scale",
     57: "conv scan scan_heads delta l2_norm softplus",
     68: "heads_part heads_join heads_matmul",
+    80: "combine resize sparse",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS

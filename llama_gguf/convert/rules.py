@@ -143,13 +143,17 @@ def other_sense(name):
 
 
 def find(table, name):
-    """(rule, numbers, end) for a tensor, or None: `end` is what the rule leaves out at the end of both names."""
+    """(rule, numbers, end) for a tensor, or None: `end` is what the rule leaves out at the end of both names.
+
+    Where a pattern has a "*" and no "#", a stack is no layer's: the first number is None.
+    """
     pattern, numbers = numbered(short(name))
-    if pattern in table:
-        return table[pattern], numbers, ""
-    for end in ENDS:
-        if pattern.endswith(end) and pattern.removesuffix(end) in table:
-            return table[pattern.removesuffix(end)], numbers, end
+    for tried, of in ((pattern, numbers), (pattern.replace("#", "*", 1), [None, *numbers])):
+        if tried in table:
+            return table[tried], of, ""
+        for end in ENDS:
+            if tried.endswith(end) and tried.removesuffix(end) in table:
+                return table[tried.removesuffix(end)], of, end
     return None
 
 
@@ -171,7 +175,7 @@ def plan(sources, table, config, folder, ignored=()):
         rule, numbers, end = found
         rule = To(rule) if isinstance(rule, str) else rule
         for output, steps in rule.outputs:
-            full = (f"blk.{numbers[0]}." if numbers else "") + output + end
+            full = (f"blk.{numbers[0]}." if numbers and numbers[0] is not None else "") + output + end
             _, stack = stacks.setdefault(full, (steps, {}))
             number = numbers[1] if len(numbers) > 1 else None
             if number in stack:

@@ -146,6 +146,12 @@ def first_rows(x, n):
     return x[:n]
 
 
+@step(None, reshapes=True)
+def as_many_rows(x, n):
+    """`n` rows: those behind are left out, and zero where there are fewer. They cannot be had back."""
+    return np.concatenate((x[:n], np.zeros((max(0, n - len(x)), *x.shape[1:]), x.dtype)))
+
+
 def _tiled(x, keys, values, width, axis=0):
     x = np.moveaxis(x, axis, 0)
     out = x.reshape(keys, values // keys, width, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from .head import one_token, pieces, read
 
 BY = ("layer", "head", "neuron")
+NO_SUM = "this model's residual stream is not the sum of its branches"
 
 
 @dataclass(repr=False)
@@ -63,6 +64,8 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")
     model._need_decoder()
+    if model.h.streams > 1:
+        raise ModelError(NO_SUM, path=str(model.path))
     ids = read(model, text_or_ids)
     if not -len(ids) <= row < len(ids):
         raise ValueError(f"row must be one of {len(ids)} tokens, not {row}")
@@ -83,7 +86,7 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     label = pieces(model, [token] if minus is None else [token, minus])
     found = Attribution(" - ".join(label), row, parts, constant, logit)
     if abs(found.total - logit) > 0.05 * max(1.0, abs(logit)):
-        raise ModelError("this model's residual stream is not the sum of its branches", path=str(model.path))
+        raise ModelError(NO_SUM, path=str(model.path))
     return found
 
 

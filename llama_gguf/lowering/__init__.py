@@ -14,6 +14,7 @@ from .experts import Experts, fused_experts
 from .fusion import fused
 from .latent import Latent
 from .states import States
+from .streams import Streams
 from .task import Task
 
 PRODUCTS = {"matmul", "gated_matmul", "heads_matmul"}  # whose inputs have as many terms as they ask for
@@ -23,7 +24,7 @@ QUANTIZING = {  # can leave an 8-bit copy too
 }
 
 
-class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
+class Lowering(Attention, Dense, Encoders, Experts, Latent, States, Streams):
     """Records to tasks. `watched`: keys (see trace.names) of values that are to be seen and written to: what would hide
     one is not fused. Attention shows scores and pattern, at most `keys` wide, where one of them is watched.
     `visible`: every value is. `steering`: {layer: vector}, added to what leaves the layer.
@@ -74,8 +75,8 @@ class Lowering(Attention, Dense, Encoders, Experts, Latent, States):
         return key
 
     def steer(self, r):
-        """The same row is added to all, in place."""
-        key, row = ("x", r.out.id), self.steering[r.out.id]
+        """The same row is added to all, in place, and to all streams of one."""
+        key, row = ("x", r.out.id), np.tile(self.steering[r.out.id], self.graph.h.streams)
         name, b = f"{r.name}:steered", np.pad(np.asarray(row, np.float32), (0, -len(row) % 16))
         self.add(Task("add", name, r.out.width, r.out.wanted, key, {"a": key}, vectors={"b": b}, where=r.where))
 

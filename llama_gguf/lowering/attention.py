@@ -26,7 +26,8 @@ class Attention:
         reach = -1 if r.attrs["chunked"] else int(not r.attrs["causal"])
         sources = dict(zip("abc", stored, strict=False))  # keys, values and, if keys are still to be rotated, angles
         turn = r.attrs.get("pairs", 0), int(r.attrs.get("neox", 0))
-        self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
+        if stored:  # or they are those of another layer
+            self.add(Task("store", f"{r.name}:store", 0, sources=sources, n=turn, layer=layer, writes_cache=True))
         sinks = {"gain": r.attrs["sinks"]} if r.attrs["sinks"] else {}
         slopes = {"bias": r.attrs["slopes"]} if r.attrs["slopes"] else {}
         if not self.watched.isdisjoint(scope_of(r) + name for name in SHOWN):

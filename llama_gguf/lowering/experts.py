@@ -76,6 +76,9 @@ class Experts:
     def do_gate_weights(self, r):
         self.add(self.task(r, n=self.routing(r), f=(r.attrs["routing"].scale,)))
 
+    def do_experts_scale(self, r):
+        self.add(self.task(r, n=(r.attrs["count"],), vectors={"gain": r.attrs["weight"]}))
+
     def do_experts(self, r, weight="weight", act=0):
         """Ids are b, weights (where they come before the product) a."""
         task = self.task(r, sources=("raw", "b", "a"), n=(r.attrs["count"], r.attrs["used"], act))

@@ -1,5 +1,6 @@
 """Positions, attention and its cache."""
 
+from ..errors import ModelError
 from ..graph import CacheSpec
 from .acts import clamp as clamped
 from .core import rms_norm
@@ -36,14 +37,18 @@ def attend(
     each position of distance (arXiv 2108.12409). sinks: a weight, one more score for each head that has no value
     (arXiv 2309.17453). causal False: later positions are seen too, and a window reaches half to either side. chunked:
     windows do not slide but stand side by side, and no position is seen across their borders. v None: the first
-    value_dim of a key are its value.
+    value_dim of a key are its value. k None: keys and values are those of `layer`, an earlier one.
     """
     g = q.graph
     q.need_heads(h.heads, h.head_dim)
-    k.need_heads(h.kv_heads, h.head_dim)
-    if v is not None:
-        v.need_heads(h.kv_heads, h.value_dim)
-    g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0, shared=v is None))
+    if k is None:
+        spec = CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0)
+        check_shared(g, layer, spec)
+    else:
+        k.need_heads(h.kv_heads, h.head_dim)
+        if v is not None:
+            v.need_heads(h.kv_heads, h.value_dim)
+        g.cache(layer, CacheSpec(h.kv_heads, h.head_dim, h.value_dim, window or 0, shared=v is None))
     if sinks is not None:
         sinks.vector(h.heads)
     g.causal = g.causal and causal
@@ -62,6 +67,15 @@ def attend(
         causal=causal,
         chunked=chunked,
     )
+
+
+def check_shared(g, layer, spec):
+    """ModelError unless a layer keeps keys and values that another can read as these."""
+    found, own = g.caches.get(layer), g.scope.removesuffix(".")
+    if found is None:
+        raise ModelError(f"{own} reads keys and values of blk.{layer}, which is not in this part of the model")
+    if found != spec:
+        raise ModelError(f"{own} reads keys and values of blk.{layer}, whose heads or window are others")
 
 
 def slopes(heads, most):
@@ -108,6 +122,23 @@ def attention(
         how.setdefault("sinks", w.attn_sinks)
     z = attend(q, k, v, h, layer, **how)
     return w.attn_output @ (within(z) if within else z)
+
+
+def shared_attention(w, x, h, layer, *, turn, source, key_is_value=False, **how):
+    """Attention whose queries, keys and values are normed for each head, values without weights.
+
+    source: the layer whose keys and values are read, this one or one before it. key_is_value: without a matrix for
+    values, they are the keys as they are before norm and rotation.
+    """
+    q = rope(rms_norm(w.attn_q @ x, w.attn_q_norm, h.heads), h, h.heads, turn)
+    if source != layer:
+        rows = h.kv_heads * h.head_dim
+        w.ignore(attn_k=(rows, x.width), attn_v=(rows, x.width), attn_k_norm=(h.head_dim,))
+        return w.attn_output @ attend(q, None, None, h, source, **how)
+    k = w.attn_k @ x
+    v = k if key_is_value and "attn_v" not in w else w.attn_v.precise(x)
+    k = rope(rms_norm(k, w.attn_k_norm, h.kv_heads), h, h.kv_heads, turn)
+    return w.attn_output @ attend(q, k, rms_norm(v, heads=h.kv_heads), h, source, **how)
 
 
 def norm_heads(w, q, k, h, norm):

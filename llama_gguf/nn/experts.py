@@ -60,6 +60,10 @@ def route(w, x, r):
     scores = logits if r.before else probs
     ids = g.emit("topk", scores, width=r.used, name=f"{scope}ffn_moe_topk", routing=r, bias=bias)
     weights = g.emit("gate_weights", probs, ids, width=r.used, name=f"{scope}ffn_moe_weights", routing=r)
+    scales = w.bare("ffn_down_exps.scale")
+    if scales is not None:
+        need(scales.tensor, "norm", (r.count,))
+        weights = g.emit("experts_scale", weights, ids, width=r.used, name=scales.name, weight=scales, count=r.count)
     return ids, weights
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..forward import trace
 from ..graph import Act, Graph, Weights
-from . import acts, attention, core, encoders, experts, latent, states
+from . import acts, attention, core, encoders, experts, latent, states, streams
 
-GROUPS = core, acts, attention, encoders, experts, latent, states
+GROUPS = core, acts, attention, encoders, experts, latent, states, streams
 TWINS = {name: twin for group in GROUPS for name, twin in vars(group).items()}
 
 
@@ -23,7 +23,7 @@ class Reference(Graph):
     def __init__(self, model, edits=None):
         super().__init__(model.h, getattr(model, "n_ctx", None))
         self.model, self.edits = model, edits or {}
-        self._numbers = {}
+        self._numbers, self.kept = {}, {}  # kept: keys and values of each layer, that others may read
 
     def logits(self, ids, layers=None, residual=None):
         """float32 (len(ids), n_vocab); with `layers` as in graph.trace, residuals in or out instead."""

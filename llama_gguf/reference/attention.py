@@ -24,8 +24,11 @@ def do_temper(g, r, x):
     return x * (1 + r.attrs["scale"] * np.log1p(steps))[:, None].astype(np.float32)
 
 
-def do_attend(g, r, q, k, v=None):
+def do_attend(g, r, q, k=None, v=None):
     """Scores, pattern and mix, under the names that a trace gives them too."""
+    if k is None:
+        k, v = g.kept[r.attrs["layer"]]
+    g.kept[r.attrs["layer"]] = k, v
     spec, heads, n = g.caches[r.attrs["layer"]], r.attrs["heads"], len(q)
     q = q.reshape(n, heads, spec.k_dim)
     k = k.reshape(n, spec.heads, spec.k_dim)

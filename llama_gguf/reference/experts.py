@@ -44,6 +44,10 @@ def do_gate_weights(g, r, probs, ids):
     return weights * np.float32(how.scale)
 
 
+def do_experts_scale(g, r, weights, ids):
+    return weights * g.number(r.attrs["weight"].tensor)[ids.astype(int)]
+
+
 def each_expert(g, r, x, ids):
     """(tokens, slots, rows): W x + b, by the expert of each token and slot; x is (tokens, slots or 1, cols)."""
     w = r.attrs["weight"]

@@ -46,6 +46,9 @@ def tiny(
         name: random_tensor(name, shape, type_of(name, shape[-1], type, s.layers, tied, experts), rng, pools)
         for name, shape in all_shapes(family, s, tied, biases, qk_norms).items()
     }
+    for name, (kind, shape, data) in made.items():
+        factor = family.factors.get(name.split(".", 2)[-1].removesuffix(".weight"))
+        made[name] = (kind, shape, data * np.float32(factor(*shape))) if factor else (kind, shape, data)
     made |= {name: given(x) for name, x in (tensors or {}).items()}
     keys |= metadata or {}
     write_gguf(

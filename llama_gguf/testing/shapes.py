@@ -16,7 +16,7 @@ SHAPES = {  # what is not here is a vector of `width`
     "ffn_gate": "ff,width", "ffn_up": "ff,width", "ffn_down": "width,ff",
     "ffn_gate_inp": "experts,width", "exp_probs_b.bias": "experts",
     "ffn_gate_exps": "experts,expert_ff,width", "ffn_up_exps": "experts,expert_ff,width",
-    "ffn_down_exps": "experts,width,expert_ff",
+    "ffn_down_exps": "experts,width,expert_ff", "ffn_down_exps.scale": "experts",
     "ffn_gate_shexp": "shared_ff,width", "ffn_up_shexp": "shared_ff,width", "ffn_down_shexp": "width,shared_ff",
     "ffn_gate_inp_shexp": "1,width",
     "attn_q_a": "q_rank,width", "attn_q_a_norm": "q_rank", "attn_q_b": "heads*key_dim,q_rank",
@@ -38,13 +38,14 @@ SIZES = {  # and their defaults; a function of those before it where it follows 
 
 @dataclass(frozen=True)
 class Family:
-    """Tensors of a block, or a function (layer, sizes) that tells them, those `around` the blocks, and what else a file
-    of the family states. `keys`: a function of the sizes; one that begins with a dot is the architecture's. `sizes`:
-    defaults of its own, and sizes that only it has.
+    """Tensors of a block, or a function (layer, sizes) that tells them, those `around` the blocks, or a function of the
+    sizes, and what else a file of the family states. `keys`: a function of the sizes; one that begins with a dot is the
+    architecture's. `sizes`: defaults of its own, and sizes that only it has. `factors`: of vectors by name, functions
+    of their length.
     """
 
     block: object
-    around: str = "output_norm"
+    around: object = "output_norm"
     norm: str = "rms"  # or "layer": whose epsilon the file states
     rope: bool = True
     tied: bool = False
@@ -52,6 +53,7 @@ class Family:
     qk_norms: str = "attn_q_norm attn_k_norm"  # that `tiny` adds on request
     keys: object = lambda s: {}
     sizes: dict = field(default_factory=dict)
+    factors: dict = field(default_factory=dict)
 
 
 def sizes_of(family, given, tokens):
@@ -89,7 +91,8 @@ def common_keys(arch, family, s):
 
 def all_shapes(family, s, tied, biases, qk_norms):
     """Name to shape, in the order of the file."""
-    found = shapes("token_embd", s) | shapes(family.around, s) | ({} if tied else shapes(family.output, s))
+    around = family.around(s) if callable(family.around) else family.around
+    found = shapes("token_embd", s) | shapes(around, s) | ({} if tied else shapes(family.output, s))
     for i in range(s.layers):
         names = family.block(i, s) if callable(family.block) else family.block
         block = shapes(names, s, biases)

@@ -28,6 +28,8 @@ OWN = {  # tensors that are neither norms nor biases nor matrices of a product, 
     "ssm_conv1d.weight": lambda rng, shape: rng.standard_normal(shape) / shape[-1] ** 0.5,
     "shortconv.conv.weight": lambda rng, shape: rng.standard_normal(shape) / shape[-1] ** 0.5,
     "attn_sinks.weight": lambda rng, shape: rng.standard_normal(shape),
+    "ffn_gate_inp.scale": lambda rng, shape: 1 + 0.2 * rng.standard_normal(shape),
+    "ffn_down_exps.scale": lambda rng, shape: 1 + 0.2 * rng.standard_normal(shape),
 }
 FLOATS = ("ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types")  # matrices that no file quantizes
 

@@ -65,8 +65,8 @@ cdef void op_heads_matmul(const Op* op, const Step* step, int tid, int team) noe
         h, p, t = <int>(u // panels), u % panels, 0
         one.data = op.matrix.data + h * one.next
         panel = panel_of(&one, p, <uint8_t*>(op.scratch + tid * op.scratch_stride))
-        while t < step.n_tokens:
-            n = min(<int>TILE // op.terms, step.n_tokens - t)
+        while t < rows_of(op, step):
+            n = min(<int>TILE // op.terms, rows_of(op, step) - t)
             head_panel(op, &one, h, <int>p * LANES, panel, n, op.raw + t * op.raw_stride,
                        op.dst + t * op.dst_stride + <Py_ssize_t>h * one.rows + p * LANES)
             t += n

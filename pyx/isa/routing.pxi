@@ -182,3 +182,14 @@ cdef void op_gate_shared(const Op* op, const Step* step, int tid, int team) noex
         by = 1 / (1 + expf(<float>-dot))
         for i in range(op.width):
             op.dst[t * op.dst_stride + i] = op.a[t * op.a_stride + i] * by
+
+
+cdef void op_experts_scale(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Weights a times the number in gain of each chosen expert, b. n: count."""
+    cdef Py_ssize_t lo, hi, t
+    cdef int s
+    share(rows_of(op, step), tid, team, &lo, &hi)
+    for t in range(lo, hi):
+        for s in range(op.width):
+            op.dst[t * op.dst_stride + s] = (op.a[t * op.a_stride + s]
+                                             * op.gain[expert_at(op, op.b + t * op.b_stride, s)])

@@ -61,7 +61,7 @@ cdef void add_experts() noexcept:
     cdef op_fn* o = operations
     o[40], o[41], o[42], o[43] = op_route, op_gate_probs, op_topk, op_gate_weights
     o[44], o[45], o[46] = op_experts, op_experts_gated, op_experts_sum
-    o[47], o[48] = op_swiglu_oai, op_gate_shared
+    o[47], o[48], o[49] = op_swiglu_oai, op_gate_shared, op_experts_scale
 
 
 cdef void add_states() noexcept:
@@ -86,6 +86,7 @@ def kernels():
         o[16], o[17], o[18], o[19] = op_scale, op_act, op_gated, op_gated_matmul
         add_dense()
         add_latent(o)
+        add_streams(o)
         add_experts()
         add_states()
         table.lanes, table.formats, table.ops, table.n_ops = LANES, formats, operations, 96

@@ -68,8 +68,17 @@ def test_impossible_tokens_do_not_spoil_entropy():
     np.testing.assert_array_equal(best(np.array([1.0, 3.0, 3.0, 2.0]), 3), [1, 2, 3])
 
 
+NO_SUMS = ("gemma3n", "gemma4", "gemma4-moe")  # whose layers scale or mix what they leave
+
+
+@pytest.mark.parametrize("name", NO_SUMS)
+def test_no_attribution_where_the_residual_is_no_sum(name):
+    with exact(name) as model, pytest.raises(ModelError, match="not the sum of its branches"):
+        lens.attribution(model, golden(name)[0][:12], token=40)
+
+
 @pytest.mark.parametrize("by", ["layer", "head", "neuron"])
-@pytest.mark.parametrize("name", GOLDENS)
+@pytest.mark.parametrize("name", [name for name in GOLDENS if name not in NO_SUMS])
 def test_attributions_add_up_to_the_logit(name, by):
     """Without a cap or scale after the head they are the logits themselves."""
     ids = golden(name)[0][:12]

@@ -52,7 +52,8 @@ def test_every_architecture_adds_it_to_what_leaves_the_layer(name):
     ids = golden(name)[0][:10]
     with exact(name) as model:
         vector = random_vector(model, range(model.h.layers))
-        edits = {f"blk.{i}.resid_post": lambda x, v=v: x + v for i, v in vector.directions.items()}
+        edits = {f"blk.{i}.resid_post": lambda x, v=v: x + np.tile(v, model.h.streams)
+                 for i, v in vector.directions.items()}
         with model.steer(vector):
             assert nmse(model.logits(ids), Reference(model, edits).logits(ids)) <= 1e-9
 

@@ -16,12 +16,13 @@ FOLDER = Path(__file__).parent.parent / "data" / "goldens"
 LLAMA = ("llama", "llama3-rope", "llama-linear-rope", "llama-spm", "mistral")
 DENSE = (
     "apertus", "arcee", "baichuan", "baichuan-alibi", "bloom", "cohere2", "command-r", "ernie4_5", "falcon", "gemma",
-    "gemma2", "gemma3", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt", "nemotron", "olmo",
-    "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
+    "gemma2", "gemma3", "gemma3n", "gemma4", "glm4", "gpt2", "gptneox", "granite", "hunyuan-dense", "internlm2", "mpt",
+    "nemotron", "olmo", "olmo2", "phi2", "phi3", "qwen2", "qwen3", "seed_oss", "smollm3", "stablelm", "starcoder",
+    "starcoder2", "xverse",
 )
 RANDOM = ("mamba2", "granitehybrid", "qwen35", "falcon-mamba", "jamba", "nemotron_h", "falcon-h1")
 RECURRENT = ("mamba", "lfm2", *RANDOM)  # some layers have no attention
-MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss", "deepseek2", "deepseek3")
+MIXTURES = ("mixtral", "qwen2moe", "qwen3moe", "olmoe", "granitemoe", "gpt-oss", "deepseek2", "deepseek3", "gemma4-moe")
 GOLDENS = (*LLAMA, *DENSE, *MIXTURES, *RECURRENT)
 
 
@@ -39,7 +40,7 @@ def golden(name):
 def closest(name):
     """Logits in float32 of the nearest relative."""
     logits = golden(name)[1]
-    return logits.get("transformers", logits["llama_cpp"])
+    return logits["transformers" if "transformers" in logits else "llama_cpp"]
 
 
 def exact(name, **options):

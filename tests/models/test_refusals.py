@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from llama_gguf import Model, ModelError
+from llama_gguf.forward import IGNORED
 from llama_gguf.gguf.values import Typed
 from llama_gguf.models import registry
 from llama_gguf.testing import FAMILIES, tiny
@@ -22,7 +23,8 @@ RECURRENT = [a for a in ARCHITECTURES if "state" in FAMILIES[a].sizes]
 DECODERS = [a for a in ARCHITECTURES if not getattr(registry()[a], "ENCODER", False)]
 ATTENDING = [a for a in ARCHITECTURES if not a.startswith("mamba")]
 WITHOUT = {"output", "exp_probs_b", "ssm_norm", "token_types", "ffn_gate_inp_shexp"}  # other files lack them
-MAY_LACK = {"jina-bert-v2": {"ffn_gate"}}
+MAY_LACK = {"jina-bert-v2": {"ffn_gate"}, "gemma4": {"layer_output_scale"}}
+KEYS_AND_VALUES = {"attn_k", "attn_v", "attn_k_norm"}  # that layers which read others' may lack
 LONGER = {"token_embd", "position_embd", "token_types"}  # tables, whose rows are not a width
 
 
@@ -130,6 +132,29 @@ def test_tokens_without_rows_and_rows_without_tokens(arch, refused, tmp_path):
         assert error.key == "tokenizer.ggml.tokens" and str(len(wrong)) in str(error)
 
 
+@pytest.mark.parametrize(("arch", "key", "value"), [
+    ("gemma3n", ".altup.num_inputs", None), ("gemma3n", ".altup.active_idx", 4), ("gemma3n", ".altup.active_idx", None),
+    ("gemma3n", ".activation_sparsity_scale", None), ("gemma3n", ".activation_sparsity_scale", Typed([1.0], "f32")),
+    ("gemma3n", ".activation_sparsity_scale", Typed([float("nan")] * 6, "f32")),
+    ("gemma3n", ".attention.shared_kv_layers", None), ("gemma3n", ".embedding_length_per_layer_input", None),
+    ("gemma4", ".embedding_length_per_layer_input", None), ("gemma4", ".attention.key_length_swa", None),
+    ("gemma4", ".attention.value_length_swa", 5), ("gemma4", ".rope.dimension_count_swa", 3),
+    ("gemma4", ".rope.dimension_count_swa", None),
+    *((arch, key, value) for arch in ("gemma3n", "gemma4") for key, value in (
+        (".attention.shared_kv_layers", 5), (".attention.shared_kv_layers", 6), (".attention.sliding_window", None),
+        (".attention.sliding_window_pattern", None), (".attention.sliding_window_pattern", 2),
+        (".final_logit_softcapping", -1.0), (".rope.freq_base_swa", 0.0),
+    )),
+])
+def test_what_only_gemma_3n_and_4_have(arch, key, value, refused):
+    assert refused(arch, {key: value}).key == arch + key
+
+
+def test_factors_that_rotation_needs(refused):
+    assert refused("gemma4", tensors={"rope_freqs.weight": None}).tensor == "rope_freqs.weight"
+    assert refused("gemma4", tensors={"rope_freqs.weight": np.ones(5)}).tensor == "rope_freqs.weight"
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_what_every_model_has_must_be_stated(arch, refused):
     norm = f".attention.layer_norm_{'rms_' if FAMILIES[arch].norm == 'rms' else ''}epsilon"
@@ -152,13 +177,16 @@ def test_every_tensor_is_needed_in_its_own_shape(arch, tmp_path):
     with Model(tiny(tmp_path / "t.gguf", arch, **few(arch)), n_threads=1) as model:
         whole = dict(model.tensors)
         for name, tensor in whole.items():
+            if name in IGNORED:  # read with the hyperparameters
+                continue
             for axis in range(stem(name) in LONGER, len(tensor.shape)):
                 shape = tuple(n + (i == axis) for i, n in enumerate(tensor.shape))
                 model.tensors = whole | {name: Odd(tensor, shape)}
                 with pytest.raises(ModelError) as error:
                     model.trace_graph()
                 assert error.value.tensor, (name, shape)
-            if stem(name) in WITHOUT | MAY_LACK.get(arch, set()) or not_in_a_set(name, whole, arch):
+            optional = stem(name) in WITHOUT | MAY_LACK.get(arch, set()) or reads_others(model.h, name)
+            if optional or not_in_a_set(name, whole, arch):
                 continue
             model.tensors = {n: t for n, t in whole.items() if n != name}
             with pytest.raises(ModelError) as error:
@@ -244,6 +272,15 @@ def test_half_a_set_in_every_layer(arch, how, stems, named, tmp_path):
         model.tensors = {n: t for n, t in model.tensors.items() if not (stem(n) in stems and n.endswith(lacking))}
         with pytest.raises(ModelError, match=named):
             model.trace_graph()
+
+
+def reads_others(h, name):
+    """Is this a tensor that makes keys or values, in a layer that reads those of another?"""
+    return stem(name) in KEYS_AND_VALUES and getattr(h.extra, "sources", {}) and h.sources[layer_of(name)] != layer_of(name)
+
+
+def layer_of(name):
+    return int(name.split(".")[1])
 
 
 class Odd(SimpleNamespace):

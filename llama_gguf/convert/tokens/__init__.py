@@ -62,6 +62,7 @@ def _readers():
         "gpt2-class": tokenizer_json.read_if_gpt2,
         "llama": tokenizer_json.read_byte_fallback,
         "pieces": tokenizer_json.read_pieces,
+        "gemma4": tokenizer_json.read_gemma4,
         "wordpiece": wordpiece.read,
         "unigram": unigram.read,
         "tiktoken": tiktoken.read,

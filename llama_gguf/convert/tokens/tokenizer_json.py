@@ -3,7 +3,7 @@
 import re
 
 from ...errors import FormatError
-from ...vocab.special import BYTE, NORMAL, UNKNOWN
+from ...vocab.special import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED
 from . import Vocabulary, from_ids
 from .added import added_tokens
 
@@ -63,6 +63,32 @@ def read_byte_fallback(folder, config, pre):
             types[i] = UNKNOWN
     keys = {} if _begins_with_space(folder.dict("tokenizer.json")) else {"tokenizer.ggml.add_space_prefix": False}
     return Vocabulary("llama", "default", texts, types, scores=scores, keys=keys)
+
+
+SHOWN = ("<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>')
+"""Tokens of Gemma 4 that mark parts of an answer: they must be seen to take it apart."""
+
+
+def read_gemma4(folder, config, pre):
+    """`gemma4`: pieces with tokens for single bytes, joined by a list of merges."""
+    model = model_of(folder, "BPE")
+    if model is None or not model.get("byte_fallback"):
+        return None
+    vocabulary = checked(model["vocab"], folder)
+    added = added_tokens(folder, vocabulary)
+    texts, types = from_ids({i: text for text, i in vocabulary.items()}, {})
+    texts += [text for i, (text, _) in sorted(added.items()) if i >= len(texts)]
+    types += [USER_DEFINED] * (len(texts) - len(types))
+    for i, text in enumerate(texts):
+        if BYTE_TOKEN.fullmatch(text):
+            types[i] = BYTE
+        elif text in SHOWN:
+            types[i] = USER_DEFINED
+        elif i in added and added[i][1]:
+            types[i] = CONTROL
+    keys = {"tokenizer.ggml.add_space_prefix": False, "tokenizer.ggml.add_bos_token": True}
+    merges = merges_of(model, folder)
+    return Vocabulary("gemma4", "gemma4", texts, types, scores=[-1000.0] * len(texts), merges=merges, keys=keys)
 
 
 def _begins_with_space(tokenizer):

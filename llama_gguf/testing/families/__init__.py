@@ -2,8 +2,9 @@
 
 from .dense import DENSE
 from .encoders import ENCODERS
+from .layerwise import LAYERWISE
 from .mixtures import MIXTURES_OF_EXPERTS
 from .more import MORE
 from .recurrent import RECURRENT
 
-FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | MORE | ENCODERS
+FAMILIES = DENSE | MIXTURES_OF_EXPERTS | RECURRENT | LAYERWISE | MORE | ENCODERS
