@@ -1,5 +1,5 @@
-"""Hunyuan, dense or with experts or the text part of its picture model, and Maincoder: as Llama; each head of q and k
-is normed after it turned (arXiv 2411.02265).
+"""Hunyuan, dense or with experts, and Maincoder: as Llama; each head of q and k is normed after it turned
+(arXiv 2411.02265).
 
 Weights of experts add up to 1, and one is shared. Maincoder turns neighbouring pairs.
 """
@@ -7,7 +7,7 @@ Weights of experts add up to 1, and one is shared. Maincoder turns neighbouring 
 from ..nn import attention, moe_or_mlp, output, rms_norm
 from ..rope import sections
 
-NAMES = ("hunyuan-dense", "hunyuan-moe", "hunyuan_vl", "maincoder")
+NAMES = ("hunyuan-dense", "hunyuan-moe", "maincoder")
 
 
 def hparams(meta):

@@ -30,7 +30,6 @@ CASES = {  # name: (architecture, sizes, keys); a name is an architecture and an
         ".attention.temperature_scale": 0.4, ".attention.temperature_length": 16, ".expert_group_count": 1}),
     "deepseek2, nextn": ("deepseek2", {"layers": 3}, {".expert_group_count": 1} | NEXTN),
     "glm4moe, nextn": ("glm4moe", {"layers": 3}, NEXTN),
-    "hunyuan_vl": ("hunyuan_vl", {}, {}),
     "hy_v3": ("hy_v3", {"layers": 3}, {}),
     "jais2": ("jais2", {}, {}),
     "maincoder": ("maincoder", {}, {}),

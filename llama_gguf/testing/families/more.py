@@ -89,7 +89,6 @@ MORE = {
         tied=True, keys=lambda s: shared_keys(s) | window(s) | {".logit_scale": 0.25},
         sizes=DENSE_FIRST | {"layers": 5, "window": 8},
     ),
-    "hunyuan_vl": Family(f"{LLAMA} {HEAD_NORMS}", tied=True, keys=sections),
     "hy_v3": Family(
         first_dense(f"{ATTENTION} {HEAD_NORMS}", f"{MIXTURE} exp_probs_b! {SHARED}"),
         keys=lambda s: shared_keys(s) | {".expert_shared_feed_forward_length": s.shared_ff}, sizes=DENSE_FIRST,
