@@ -1,17 +1,18 @@
-"""Hunyuan, dense or with experts: as Llama; each head of q and k is normed after it turned (arXiv 2411.02265).
+"""Hunyuan, dense or with experts, and Maincoder: as Llama; each head of q and k is normed after it turned
+(arXiv 2411.02265).
 
-Weights of experts add up to 1, and one is shared.
+Weights of experts add up to 1, and one is shared. Maincoder turns neighbouring pairs.
 """
 
 from ..nn import attention, moe_or_mlp, output, rms_norm
 from ..rope import sections
 
-NAMES = ("hunyuan-dense", "hunyuan-moe")
+NAMES = ("hunyuan-dense", "hunyuan-moe", "maincoder")
 
 
 def hparams(meta):
     sections(meta)
-    return {"rope": "neox", "experts": {"gating": "softmax", "norm": True}}
+    return {"rope": "norm" if meta.arch == "maincoder" else "neox", "experts": {"gating": "softmax", "norm": True}}
 
 
 def block(w, x, h, layer):

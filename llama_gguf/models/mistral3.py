@@ -6,6 +6,9 @@ NAMES = ("mistral3",)
 
 
 def hparams(meta):
+    length = meta.int(".attention.temperature_length", 0, lo=0)
+    if length and length != meta.int(".rope.scaling.original_context_length", meta.int(".context_length")):
+        raise meta.error(".attention.temperature_length", f"is {length}, and not the original context as in all models")
     return {"rope": "norm", "temper_scale": meta.float(".attention.temperature_scale", 0.0)}
 
 

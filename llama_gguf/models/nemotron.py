@@ -1,11 +1,11 @@
-"""Nemotron 4 and Minitron: layer norms, a plain MLP with squared ReLU, half of each head turns (arXiv 2402.16819).
+"""Nemotron 4, Minitron and Jais 2: layer norms, a plain MLP with squared ReLU (arXiv 2402.16819).
 
-The "+ 1" of its norms is in the file's weights.
+Half of each head turns in Nemotron. The "+ 1" of its norms is in the file's weights.
 """
 
 from ..nn import attention, layer_norm, mlp, output, relu_squared
 
-NAMES = ("nemotron",)
+NAMES = ("nemotron", "jais2")
 BIASES = "output_norm attn_norm ffn_norm"
 
 

@@ -51,7 +51,7 @@ def route(w, x, r):
     if logits.width != r.count:
         raise wrong(logits.tensor, f"gives {logits.width} values, but there are {r.count} experts")
     g.alias(f"{scope}ffn_moe_logits", logits)
-    bias = w.bare("exp_probs_b.bias")
+    bias = w.bare("exp_probs_b.bias") or w.bare("exp_probs_b")  # the latter in files of Hunyuan 3
     if r.biased and bias is None:
         raise wrong(f"{scope}exp_probs_b.bias", "is missing, by which experts are chosen")
     if bias is not None:

@@ -1,7 +1,7 @@
 """Latent attention (DeepSeek V2, arXiv 2405.04434): keys and values of all heads are products of one short vector."""
 
 from ..graph import need, wrong
-from .attention import attend, rope
+from .attention import attend, rope, temper
 from .core import rms_norm
 
 
@@ -34,15 +34,16 @@ def heads_matmul(w, x):
     return x.graph.emit("heads_matmul", x, width=heads * rows, name=w.name, weight=w, terms=2)
 
 
-def latent_attention(w, x, h, layer, *, turn=None, **how):
+def latent_attention(w, x, h, layer, *, turn=None, temper_by=None, **how):
     """Attention whose keys come from a latent of h.rank values and a rotated part that all heads share.
 
     With attn_k_b and attn_v_b the latent is the only key, and its own value: what made keys of it is applied to the
-    queries instead. With attn_kv_b each head gets its keys and values.
+    queries instead. With attn_kv_b each head gets its keys and values. temper_by: scale and length, see `temper`.
     """
     dim = h.rope.dim
     q = w.attn_q_b @ rms_norm(w.attn_q_a @ x, w.attn_q_a_norm) if "attn_q_a" in w else w.attn_q @ x
     q.need_heads(h.heads, h.key_dim)
+    q = temper(q, *temper_by) if temper_by else q
     plain, turned = heads_part(q, h.heads, 0, h.key_dim - dim), heads_part(q, h.heads, h.key_dim - dim, dim)
     turned = rope(turned, h, h.heads, turn)
     kv = w.attn_kv_a_mqa.precise(x)

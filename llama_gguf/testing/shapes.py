@@ -14,7 +14,7 @@ SHAPES = {  # what is not here is a vector of `width`
     "attn_qkv": "queries+keys+values,width", "attn_q_norm": "head_dim", "attn_k_norm": "head_dim",
     "attn_sinks": "heads",
     "ffn_gate": "ff,width", "ffn_up": "ff,width", "ffn_down": "width,ff",
-    "ffn_gate_inp": "experts,width", "exp_probs_b.bias": "experts",
+    "ffn_gate_inp": "experts,width", "exp_probs_b.bias": "experts", "exp_probs_b": "experts",
     "ffn_gate_exps": "experts,expert_ff,width", "ffn_up_exps": "experts,expert_ff,width",
     "ffn_down_exps": "experts,width,expert_ff", "ffn_down_exps.scale": "experts",
     "ffn_gate_shexp": "shared_ff,width", "ffn_up_shexp": "shared_ff,width", "ffn_down_shexp": "width,shared_ff",

@@ -19,8 +19,27 @@ LOGITS = Path(__file__).parents[1] / "data" / "families.npz"
 IDS = np.random.default_rng(21).integers(0, 256, 40).tolist()
 ROWS = slice(-6, None)  # whose logits are kept
 LONG = {".rope.scaling.type": "longrope", ".rope.scaling.original_context_length": 300, ".context_length": 512}
+NEXTN = {".nextn_predict_layers": 1}  # the last block is one that predicts the token after the next
 CASES = {  # name: (architecture, sizes, keys); a name is an architecture and an option
     "afmoe": ("afmoe", {"layers": 5}, {}),
+    "arctic": ("arctic", {"experts": 6}, {}),
+    "cohere2moe": ("cohere2moe", {"layers": 6, "dense": 2}, {}),
+    "cohere2moe, rms norms": ("cohere2moe", {}, {".attention.layer_norm_rms_epsilon": 1e-5,
+                                                 ".attention.layer_norm_epsilon": None, ".expert_gating_func": 1}),
+    "deepseek2, growing queries": ("deepseek2", {"dense": 1}, {
+        ".attention.temperature_scale": 0.4, ".attention.temperature_length": 16, ".expert_group_count": 1}),
+    "deepseek2, nextn": ("deepseek2", {"layers": 3}, {".expert_group_count": 1} | NEXTN),
+    "glm4moe, nextn": ("glm4moe", {"layers": 3}, NEXTN),
+    "hy_v3": ("hy_v3", {"layers": 3}, {}),
+    "jais2": ("jais2", {}, {}),
+    "maincoder": ("maincoder", {}, {}),
+    "mellum": ("mellum", {"layers": 5}, {
+        ".rope.scaling.type": "yarn", ".rope.scaling.factor": 4.0, ".rope.scaling.original_context_length": 32}),
+    "mistral4": ("mistral4", {}, {}),
+    "openelm": ("openelm", {"layers": 3}, {}),
+    "paddleocr": ("paddleocr", {}, {}),
+    "qwen3next, nextn": ("qwen3next", {"layers": 4, "every": 2}, NEXTN),
+    "qwen35moe, nextn": ("qwen35moe", {"layers": 4, "every": 2}, NEXTN),
     "bitnet": ("bitnet", {}, {}),
     "chatglm": ("chatglm", {}, {}),
     "chatglm, tied": ("chatglm", {"tied": True, "rope_dim": 16}, {".rope.freq_base": 5000.0}),
@@ -59,6 +78,10 @@ def write(name, path):
     width = sizes.get("width", 64)
     tensors = {"token_embd.weight": rng.standard_normal((269, width))}  # as large as what layers add
     tensors |= {n: 1 + rng.random(shape) for n, shape in EXTRA.get(name, {}).items()}
+    if ".nextn_predict_layers" in keys:
+        last = f"blk.{sizes['layers'] - 1}.nextn."
+        tensors |= {f"{last}eh_proj.weight": rng.standard_normal((width, 2 * width))}
+        tensors |= {f"{last}{n}.weight": 1 + rng.random(width) for n in ("enorm", "hnorm", "shared_head_norm")}
     keys = {arch + k: v for k, v in keys.items()}
     return tiny(path, arch, seed=len(name), metadata=keys, tensors=tensors, **sizes)
 

@@ -238,6 +238,12 @@ def test_what_a_key_says_may_be_so_anyway(tmp_path, refused):
         assert refused("llama", yarn | {key: other}).key == f"llama{key}"
 
 
+def test_mistral_may_state_the_length_by_which_queries_grow_once_more(tmp_path, refused):
+    keys = {"mistral3.attention.temperature_length": 8}
+    Model(tiny(tmp_path / "same.gguf", "mistral3", metadata=keys), n_threads=1).close()
+    assert refused("mistral3", {".attention.temperature_length": 9}).key == "mistral3.attention.temperature_length"
+
+
 def test_what_llama_cpp_saves_is_opened(tmp_path):
     """Its saver writes the keys of all families, with the numbers that stand there by default."""
     dump = {"swin_norm": False, "rescale_every_n_layers": 0, "time_mix_extra_dim": 0, "attn_logit_softcapping": 50.0,

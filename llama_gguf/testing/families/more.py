@@ -2,7 +2,9 @@
 
 from ...gguf.values import Typed
 from ..shapes import Family
-from .mixtures import BALANCED, DENSE_FIRST, MOE, first_dense, shared_keys
+from .mixtures import BALANCED, DENSE_FIRST, MIXTURES_OF_EXPERTS, MOE, first_dense, shared_keys
+from .mixtures import LATENT as LATENT_V3
+from .mixtures import latent_keys as latent_v3
 from .parts import (
     ATTENTION,
     BIASED,
@@ -55,7 +57,56 @@ def deci_keys(s):
     return {key: Typed(numbers, "i32") for key, numbers in each.items()}
 
 
+def openelm_keys(s):
+    """Layers grow: more heads and wider networks."""
+    kv = [1 + i for i in range(s.layers)]
+    each = {
+        ".attention.head_count": [2 * n for n in kv], ".attention.head_count_kv": kv,
+        ".feed_forward_length": [s.ff * n for n in kv],
+    }
+    return {key: Typed(numbers, "i32") for key, numbers in each.items()}
+
+
+def openelm(i, s):
+    n = i + 1
+    network = f"ffn_gate:{n}*ff,width ffn_up:{n}*ff,width ffn_down:width,{n}*ff"
+    attention = f"attn_qkv:{4 * n}*head_dim,width attn_output:width,{2 * n}*head_dim {HEAD_NORMS}"
+    return f"attn_norm {attention} ffn_norm {network}"
+
+
+def tempered_keys(s):
+    grows = {".attention.temperature_scale": 0.3, ".attention.temperature_length": s.original}
+    return latent_v3(s) | grows | {".expert_gating_func": 1}
+
+
 MORE = {
+    "arctic": Family(
+        f"attn_norm {ATTENTION} ffn_norm ffn_gate:width,width ffn_up:width,width ffn_down:width,width {MIXTURE} "
+        "ffn_norm_exps", keys=experts, sizes=EXPERTS,
+    ),
+    "cohere2moe": Family(
+        lambda i, s: f"attn_norm {ATTENTION} " + (GATED if i < s.dense else f"{MIXTURE} {SHARED}"), norm="layer",
+        tied=True, keys=lambda s: shared_keys(s) | window(s) | {".logit_scale": 0.25},
+        sizes=DENSE_FIRST | {"layers": 5, "window": 8},
+    ),
+    "hy_v3": Family(
+        first_dense(f"{ATTENTION} {HEAD_NORMS}", f"{MIXTURE} exp_probs_b! {SHARED}"),
+        keys=lambda s: shared_keys(s) | {".expert_shared_feed_forward_length": s.shared_ff}, sizes=DENSE_FIRST,
+    ),
+    "jais2": Family(
+        "attn_norm+ attn_q+ attn_k+ attn_v+ attn_output+ ffn_norm+ ffn_up+ ffn_down+", "output_norm+", norm="layer"
+    ),
+    "maincoder": Family(f"{LLAMA} {HEAD_NORMS}"),
+    "mellum": Family(
+        f"{MOE} {HEAD_NORMS}", keys=lambda s: mixture_keys(s) | window(s),
+        sizes=EXPERTS | {"layers": 4, "window": 8, "head_dim": 32},
+    ),
+    "mistral4": Family(
+        first_dense(LATENT_V3, f"{MIXTURE} {SHARED}"), keys=tempered_keys,
+        sizes=MIXTURES_OF_EXPERTS["deepseek2"].sizes | {"original": 8, "groups": 1},
+    ),
+    "openelm": Family(openelm, tied=True, keys=openelm_keys, sizes={"head_dim": 16}),
+    "paddleocr": Family(LLAMA, keys=sections),
     "afmoe": Family(
         first_dense(f"{ATTENTION} attn_gate:queries,width {HEAD_NORMS} post_attention_norm",
                     f"{BALANCED}", "post_ffw_norm ffn_norm"),
