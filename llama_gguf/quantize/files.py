@@ -40,20 +40,20 @@ class Quantized:
 
 
 def quantize_file(
-    src, dst, recipe, imatrix=None, *, requantize=False, force=False, overrides=None, keep_split=False,
+    source, out, recipe, imatrix=None, *, requantize=False, force=False, overrides=None, keep_split=False,
     n_threads=None, progress=None, cancel=None,
 ):
-    """Quantize the model file `src` (or all its shards) into `dst`; a Quantized.
+    """Quantize the model file `source` (or all its shards) into `out`; a Quantized.
 
     recipe: a Recipe or the name of a file type. imatrix: an Imatrix. overrides: metadata to set, values or Typed; None
-    takes a key away. keep_split: as many shards as the source has, named after `dst`. force: replace `dst`.
-    progress(done, total, name) counts bytes of the new tensors; cancel() true raises Cancelled. Whatever happens, `dst`
+    takes a key away. keep_split: as many shards as the source has, named after `out`. force: replace `out`.
+    progress(done, total, name) counts bytes of the new tensors; cancel() true raises Cancelled. Whatever happens, `out`
     is the old file or the whole new one. ModelError says what cannot be done, before anything is written.
     """
-    with GGUFFile(os.fspath(src)) as file:
+    with GGUFFile(os.fspath(source)) as file:
         plan = plan_file(file, recipe, imatrix, requantize=requantize)
         plan.check()
-        files = list(parts(plan, os.fspath(dst), new_metadata(plan, overrides or {}), keep_split))
+        files = list(parts(plan, os.fspath(out), new_metadata(plan, overrides or {}), keep_split))
         writing = Writing(plan, [t for *_, tensors in files for t in tensors], n_threads, progress, cancel)
         inputs = [*file.paths, *([imatrix.path] if imatrix is not None and imatrix.path else [])]
         writers = [
@@ -168,14 +168,14 @@ def imatrix_keys(imatrix):
     return keys
 
 
-def parts(plan, dst, metadata, keep_split):
+def parts(plan, out, metadata, keep_split):
     """(path, metadata, tensors) of each file to write: one, or as many shards as the source has."""
     paths = [str(p) for p in plan.file.paths]
     if not keep_split or len(paths) == 1:
-        yield dst, metadata, plan.tensors
+        yield out, metadata, plan.tensors
         return
-    stem = named[0] if (named := parse_name(dst)) else dst.removesuffix(".gguf")
-    stem = os.path.join(os.path.dirname(dst), os.path.basename(stem))
+    stem = named[0] if (named := parse_name(out)) else out.removesuffix(".gguf")
+    stem = os.path.join(os.path.dirname(out), os.path.basename(stem))
     for i, path in enumerate(paths):
         split = zip(SPLIT_KEYS, (i, len(plan.tensors), len(paths)), ("u16", "i32", "u16"), strict=True)
         keys = (metadata if i == 0 else {}) | {key: Typed(value, kind) for key, value, kind in split}
