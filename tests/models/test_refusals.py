@@ -282,7 +282,8 @@ def test_half_a_set_in_every_layer(arch, how, stems, named, tmp_path):
 
 def reads_others(h, name):
     """Is this a tensor that makes keys or values, in a layer that reads those of another?"""
-    return stem(name) in KEYS_AND_VALUES and getattr(h.extra, "sources", {}) and h.sources[layer_of(name)] != layer_of(name)
+    layer = layer_of(name) if stem(name) in KEYS_AND_VALUES and hasattr(h.extra, "sources") else None
+    return layer is not None and h.sources[layer] != layer
 
 
 def layer_of(name):
