@@ -18,6 +18,8 @@ those files and from figures that `python benchmarks/models.py --peer-python VEN
 
 A file of another architecture is refused by name, and so is one of these with a tensor that the family's file does not
 read, with a shape that does not fit, or with a hyperparameter outside its domain: nothing runs as if it were llama.
+
+How fast mixtures and recurrent models run is in [performance.md](performance.md#mixtures-and-recurrent-models).
 """
 
 MEASURED = """\

@@ -200,7 +200,7 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
 
 cdef inline void gated_blocks(const Op* op, int e, Py_ssize_t u, int blocks, const int* pairs, const Rows* rows,
                               int n) noexcept nogil:
-    """Some times 32 rows of an expert's gate and up for n pairs, straight into their 8-bit rows; n * blocks <= GATHERED."""
+    """Some times 32 rows of an expert's gate and up for n pairs, into their 8-bit rows; n * blocks <= GATHERED."""
     cdef float gate[GROUP * GATHERED * LANES]
     cdef float up[GROUP * GATHERED * LANES]
     cdef float y[BLOCK]

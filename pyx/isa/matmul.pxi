@@ -174,24 +174,37 @@ cdef inline void gate_group(const Op* op, const Matrix* m, Py_ssize_t p, const u
                      activate(op.n[0], v, op.f) if first else vf_mul(vf_load(y + k * BLOCK + j * LANES), v))
 
 
+cdef inline void gate_run(const Op* op, const Matrix* m, Py_ssize_t p, int blocks, const uint8_t* x, int tokens,
+                          bint first, float* y) noexcept nogil:
+    """The same panel by panel, for some times 32 rows: y (blocks, tokens, BLOCK)."""
+    cdef int b, j
+    for b in range(blocks):
+        for j in range(GROUP):
+            gate_panel(op, m, p + b * GROUP + j, x, tokens, first, y + b * tokens * BLOCK + j * LANES)
+
+
 cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """q = act(matrix @ raw) * (other @ raw), in 8 bits: 32 rows at a time, which are one block. n, f: act."""
-    cdef int tokens = rows_of(op, step), t = 0, n, j, k
-    cdef Py_ssize_t lo, hi, u, p
+    cdef int tokens = rows_of(op, step), t = 0, n, k, many
+    cdef bint spreads
+    cdef Py_ssize_t lo, hi, u
     cdef const uint8_t* x
     cdef float y[GATED_TOKENS * BLOCK]
     share(op.matrix.rows // BLOCK, tid, team, &lo, &hi)
     while t < tokens:
         n, x = min(<int>GATED_TOKENS, tokens - t), op.raw + t * op.raw_stride
-        for u in range(lo, hi):
-            if op.matrix.spread != NULL and op.other.spread != NULL and n >= MANY:
+        spreads = op.matrix.spread != NULL and op.other.spread != NULL and n >= MANY
+        u, many = lo, 1 if spreads else max(1, GATED_TOKENS // n)   # of one matrix at a time: long runs of memory
+        while u < hi:
+            many = min(many, <int>(hi - u))
+            if spreads:
                 gate_group(op, op.matrix, u * GROUP, x, n, True, y)
                 gate_group(op, op.other, u * GROUP, x, n, False, y)
             else:
-                for j in range(BLOCK // LANES):
-                    p = u * (BLOCK // LANES) + j
-                    gate_panel(op, op.matrix, p, x, n, True, y + j * LANES)
-                    gate_panel(op, op.other, p, x, n, False, y + j * LANES)
-            for k in range(n):
-                quantize_blocks(y + k * BLOCK - u * BLOCK, op.q + (t + k) * op.q_stride, op.width, u, u + 1)
+                gate_run(op, op.matrix, u * GROUP, many, x, n, True, y)
+                gate_run(op, op.other, u * GROUP, many, x, n, False, y)
+            for k in range(many * n):
+                quantize_blocks(y + k * BLOCK - (u + k // n) * BLOCK, op.q + (t + k % n) * op.q_stride, op.width,
+                                u + k // n, u + k // n + 1)
+            u += many
         t += n
