@@ -94,9 +94,13 @@ cdef inline void rows_times_group(const Matrix* m, Py_ssize_t p, const Rows* row
     """sums (GROUP, n, LANES): the same for panels that are unpacked once for all rows."""
     cdef Spread room
     cdef float part[GROUP * GATHERED * LANES]
+    cdef const uint8_t* next
+    cdef bint last
     cdef int chunk, i
     for chunk in range(chunks_of(m)):
-        spread_group(m, p, chunk, rows.x, rows.stride, n, &room, &part[0] if chunk else sums)
+        last = chunk == chunks_of(m) - 1
+        next = part_of(m, p + GROUP, 0) if last else part_of(m, p, (chunk + 1) * COLS)
+        spread_group(m, p, chunk, rows.x, rows.stride, n, next, &room, &part[0] if chunk else sums)
         for i in range(GROUP * n if chunk else 0):
             vf_store(sums + i * LANES, vf_add(vf_load(sums + i * LANES), vf_load(part + i * LANES)))
 

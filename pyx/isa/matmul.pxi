@@ -49,6 +49,12 @@ cdef inline const uint8_t* panel_of(const Matrix* m, Py_ssize_t p, uint8_t* room
     return room
 
 
+cdef inline int portion(int tokens, int most) noexcept nogil:
+    """How many of some tokens to take first: whole tiles, at most `most` tokens, all portions about alike."""
+    cdef int room = max(1, most // TILE), tiles = (tokens + TILE - 1) // TILE, n = (tiles + room - 1) // room
+    return min(tokens, (tiles + n - 1) // n * TILE)
+
+
 cdef inline int chunks_of(const Matrix* m) noexcept nogil:
     return (m.cols + COLS - 1) // COLS
 
@@ -77,14 +83,21 @@ cdef inline void panel_times(const Op* op, Py_ssize_t p, const uint8_t* panel, i
         t += n
 
 
+cdef inline const uint8_t* part_of(const Matrix* m, Py_ssize_t p, int col) noexcept nogil:
+    """Where column `col` of panel p begins."""
+    return m.data + p * m.stride + m.panel * col // m.cols
+
+
 cdef inline void spread_group(const Matrix* m, Py_ssize_t p, int chunk, const uint8_t* x, Py_ssize_t stride, int rows,
-                              Spread* room, float* y) noexcept nogil:
-    """y (GROUP, rows, LANES): one chunk of columns of panels p ... times rows of activations."""
+                              const uint8_t* next, Spread* room, float* y) noexcept nogil:
+    """y (GROUP, rows, LANES): one chunk of columns of panels p ... times rows of activations; `next` follows."""
     cdef int at = chunk * COLS, first = at, end = min(at + <int>COLS, m.cols), n, j
+    room.stride, room.bytes = m.stride, <int>(m.panel * min(<int>SPREAD, m.cols) // m.cols)
     while at < end:
         n = min(<int>SPREAD, end - at)
         for j in range(GROUP):
-            m.spread(m.data + (p + j) * m.stride + m.panel * at // m.cols, n, j, room)
+            m.spread(part_of(m, p + j, at), n, j, room)
+        room.next = part_of(m, p, at + n) if at + n < end else next
         m.spread_rows(room, n // BLOCK, x + 2 * m.cols + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
                       at == first, y)
         at += n
@@ -94,11 +107,13 @@ cdef inline void group_times(const Op* op, Py_ssize_t p, int chunk, int t, int e
     """One chunk of columns of GROUP panels times tokens t ... end."""
     cdef const Matrix* m = op.matrix
     cdef int n, j, terms = op.terms
+    cdef const uint8_t* next
     cdef Spread room
     cdef float y[GROUP * AT_ONCE * LANES]
     while t < end:
-        n = min(<int>AT_ONCE // terms, end - t)
-        spread_group(m, p, chunk, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, &room, y)
+        n = portion(end - t, AT_ONCE // terms)
+        next = part_of(m, p + GROUP if t + n == end else p, chunk * COLS)
+        spread_group(m, p, chunk, op.raw + t * op.raw_stride, op.raw_stride // terms, n * terms, next, &room, y)
         for j in range(GROUP):
             finish(op, y + j * n * terms * LANES, t, <int>(p + j) * LANES, n, chunk == 0, chunk == chunks_of(m) - 1)
         t += n
@@ -114,6 +129,8 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
     cdef int tokens = rows_of(op, step), t = 0, n, chunk
     cdef Py_ssize_t lo, hi, p, token_bytes = op.raw_stride * min(<int>COLS, m.cols) // m.cols
     cdef const uint8_t* panel
+    if m.spread != NULL:
+        token_bytes = token_bytes * 2 // 3              # its codes are read in one of their two forms
     share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
     if m.pack != NULL or tokens <= TILE:
         for p in range(lo, hi):
@@ -122,7 +139,7 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
                 panel_times(op, p, panel, chunk, 0, tokens)
         return
     while t < tokens:
-        n = min(tokens - t, max(<int>TILE, <int>(CHUNK // token_bytes) // TILE * TILE))
+        n = portion(tokens - t, <int>(CHUNK // token_bytes))
         for chunk in range(chunks_of(m)):
             p = lo
             while m.spread != NULL and n >= MANY and p + GROUP <= hi:
@@ -161,10 +178,16 @@ cdef inline void gate_group(const Op* op, const Matrix* m, Py_ssize_t p, const u
     cdef Spread room
     cdef float part[GROUP * GATED_TOKENS * LANES]
     cdef float sums[GROUP * GATED_TOKENS * LANES]
+    cdef const Matrix* after = op.other if first else op.matrix
+    cdef const uint8_t* next
     cdef int k, j, chunk
     cdef vf v
     for chunk in range(chunks_of(m)):
-        spread_group(m, p, chunk, x, op.raw_stride, tokens, &room, &part[0] if chunk else &sums[0])
+        if chunk == chunks_of(m) - 1:
+            next = part_of(after, p if first else p + GROUP, 0)
+        else:
+            next = part_of(m, p, (chunk + 1) * COLS)
+        spread_group(m, p, chunk, x, op.raw_stride, tokens, next, &room, &part[0] if chunk else &sums[0])
         for k in range(GROUP * tokens if chunk else 0):
             vf_store(sums + k * LANES, vf_add(vf_load(sums + k * LANES), vf_load(part + k * LANES)))
     for j in range(GROUP):
@@ -192,7 +215,7 @@ cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noe
     cdef float y[GATED_TOKENS * BLOCK]
     share(op.matrix.rows // BLOCK, tid, team, &lo, &hi)
     while t < tokens:
-        n, x = min(<int>GATED_TOKENS, tokens - t), op.raw + t * op.raw_stride
+        n, x = portion(tokens - t, GATED_TOKENS), op.raw + t * op.raw_stride
         spreads = op.matrix.spread != NULL and op.other.spread != NULL and n >= MANY
         u, many = lo, 1 if spreads else max(1, GATED_TOKENS // n)   # of one matrix at a time: long runs of memory
         while u < hi:

@@ -16,7 +16,7 @@ cdef extern from * nogil:
     #define Q8_OFFSET 128     /* 8-bit codes are stored unsigned: vpdpbusd wants u8 x s8 */
     #define Q5_OFFSET 0
     #define SPREADS 1
-    #define MEET 6
+    #define MEET 4
     #define DOT_LIMIT 0       /* sums are 32 bits wide: never in danger */
     typedef __m512 vf;
     typedef __m512i vu;
@@ -84,7 +84,16 @@ cdef extern from * nogil:
     #define vs_dot8(s, u, x) vs_dot(s, u, x)
     #define vu_less(u, n) _mm512_sub_epi8(u, _mm512_set1_epi8((char)(n)))
     #define vu_four(p) _mm512_set1_epi32(four(p))
+    #ifdef __GNUC__       /* a load for each use takes longer than the product */
+    static inline vu vu_held(vu u) { __asm__ volatile("" : "+v"(u)); return u; }
+    static inline vq vq_held(vq q) { __asm__ volatile("" : "+v"(q)); return q; }
+    static inline int in_turn(int i) { __asm__ volatile("" : "+r"(i)); return i; }
+    #define in_turn(i) in_turn(i)
+    #define vs_held(s) vu_held(s)
+    #define vq_held(q) vq_held(q)
+    #else
     #define vu_held(u) (u)
+    #endif
     #define vs_raised(s, x, u) _mm512_dpbusd_epi32(s, x, u)
     static inline vs vs_unraised(vs s, vu u) {
         return _mm512_sub_epi32(s, _mm512_dpbusd_epi32(vs_zero(), _mm512_set1_epi8(-128), u)); }

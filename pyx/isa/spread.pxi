@@ -21,6 +21,17 @@ cdef struct Spread:
     vq q[2 * BLOCKS * GROUP]        # (block, half, panel), and so on
     vf d[BLOCKS * GROUP]
     vf m[2 * BLOCKS * GROUP]
+    const uint8_t* next             # what will be unpacked after this, GROUP panels ...
+    Py_ssize_t stride               # ... so far apart,
+    int bytes                       # of each so much
+
+
+cdef inline void fetch_next(const Spread* w, int line, int end) noexcept nogil:
+    """Ask for some lines of the panels that come next, while this one's products run: nothing else sees them coming."""
+    cdef int j
+    for line in range(line, end):
+        for j in range(GROUP):
+            prefetch(w.next + j * w.stride + 64 * line)
 
 
 cdef inline int dots_of_sum(int bits, int named, int offset, int halves) noexcept nogil:
@@ -79,12 +90,15 @@ cdef inline void spread_sums(int halves, int dots, int tokens, const Spread* w, 
     cdef vs s[MEET * GROUP]
     cdef vu four[MEET]
     cdef vu u
+    cdef vs start
+    cdef vq scale
     cdef int i, k, j, t, q
     for i in range(8 // dots):
         q = (2 * b + i * halves * dots // 8) * GROUP
         for j in range(GROUP):
+            start = vs_held(w.start[(8 // dots * b + i) * GROUP + j])
             for t in range(tokens):
-                s[MEET * j + t] = w.start[(8 // dots * b + i) * GROUP + j]
+                s[MEET * j + t] = start
         for k in range(dots * i, dots * i + dots):
             for t in range(tokens):
                 four[t] = vu_four(row[t] + 4 * k)
@@ -93,8 +107,9 @@ cdef inline void spread_sums(int halves, int dots, int tokens, const Spread* w, 
                 for t in range(tokens):
                     s[MEET * j + t] = vs_raised(s[MEET * j + t], four[t], u)
         for j in range(GROUP):
+            scale = vq_held(w.q[q + j])
             for t in range(tokens):
-                total[MEET * j + t] = vt_more(total[MEET * j + t] if i else vt_zero(), s[MEET * j + t], w.q[q + j])
+                total[MEET * j + t] = vt_more(total[MEET * j + t] if i else vt_zero(), s[MEET * j + t], scale)
 
 
 cdef inline void spread_twos(int halves, int tokens, const Spread* w, int b, const uint8_t** row,
@@ -150,17 +165,23 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
     cdef const uint8_t* row[MEET]
     cdef const Scale* scale[MEET]
     cdef vt total[MEET * GROUP]
+    cdef vf acc[MEET * GROUP]           # where registers are left for them, else in y
     cdef vf v
     cdef vf d[MEET]
     cdef vf low[MEET]
     cdef vf high[MEET]
     cdef float* at
-    cdef int b, j, t, i
+    cdef int b = 0, j, t, i
     for t in range(tokens):
         row[t], scale[t] = x + t * stride, scales_of(scales, stride, t)
-        for j in range(GROUP if first else 0):
-            vf_store(y + (j * step + t) * LANES, vf_zero())
-    for b in range(blocks):
+        for j in range(GROUP):
+            at = y + (j * step + t) * LANES
+            if not DOT_LIMIT:
+                acc[MEET * j + t] = vf_zero() if first else vf_load(at)
+            elif first:
+                vf_store(at, vf_zero())
+    while b < blocks:
+        b = in_turn(b)
         if dots == WORDS:
             spread_words(tokens, w, b, row, total)
         elif dots == 2:
@@ -173,20 +194,29 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
             row[t], scale[t] = row[t] + BLOCK, scale[t] + 1
         for j in range(GROUP):
             for t in range(tokens):
-                i, at = 2 * b * GROUP + j, y + (j * step + t) * LANES   # in memory: sums need the registers
+                i, at = 2 * b * GROUP + j, y + (j * step + t) * LANES
                 v = vt_value(total[MEET * j + t], w.d[b * GROUP + j])
                 if has_min:
                     v = vf_fma(w.m[i], low[t], v)
                 if has_min and halves == 2:
                     v = vf_fma(w.m[i + GROUP], high[t], v)
-                vf_store(at, vf_fma(v, d[t], vf_load(at)))
+                if DOT_LIMIT:
+                    vf_store(at, vf_fma(v, d[t], vf_load(at)))
+                else:
+                    acc[MEET * j + t] = vf_fma(v, d[t], acc[MEET * j + t])
+        b += 1
+    for j in range(0 if DOT_LIMIT else GROUP):
+        for t in range(tokens):
+            vf_store(y + (j * step + t) * LANES, acc[MEET * j + t])
 
 
 cdef inline void spread_rows(int halves, int dots, bint has_min, const Spread* w, int blocks, const uint8_t* x,
                              const Scale* scales, Py_ssize_t stride, int rows, bint first,
                              float* y) noexcept nogil:
-    cdef int t = 0
+    cdef int t = 0, line = 0, lines = w.bytes // 64 + 1, each = lines * MEET // rows + 1
     while t + MEET <= rows:
+        fetch_next(w, line, min(line + each, lines))
+        line += each
         spread_few(halves, dots, has_min, MEET, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
                    rows, y + t * LANES)
         t += MEET

@@ -16,6 +16,13 @@ cdef extern from * nogil:
     #define vs_unraised_words(s, u) (s)
     #define vt_of_words(s, q) vt_zero()
     #endif
+    #ifndef vs_held
+    #define vs_held(s) (s)
+    #define vq_held(q) (q)
+    #endif
+    #ifndef in_turn
+    #define in_turn(i) (i)
+    #endif
     """
     enum:
         LANES
@@ -88,6 +95,10 @@ cdef extern from * nogil:
     vu vu_less(vu, int n)
     # the same, but a compiler may not read it from memory twice
     vu vu_held(vu)
+    vs vs_held(vs)
+    vq vq_held(vq)
+    # i, of which a compiler knows nothing: it does not unroll a loop that counts so
+    int in_turn(int i)
     # four bytes for every lane
     vu vu_four(const void*)
     vs vs_zero()
