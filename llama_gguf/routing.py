@@ -5,7 +5,10 @@ from dataclasses import dataclass
 EXPERTS = 1024  # more than any model has; the engine keeps as many numbers on the stack
 
 GATINGS = {1: "softmax", 2: "sigmoid", 3: "chosen", 4: "sqrt_softplus"}
-"""`expert_gating_func`: how the router's numbers become weights; "chosen" is a softmax over the chosen experts only."""
+"""`expert_gating_func`: how the router's numbers become weights; "chosen" is a softmax over the chosen experts only.
+A family may have "nearest" besides: for each chosen expert a softmax over it and those whose numbers are at most 2 %
+less, without those chosen before it.
+"""
 
 
 @dataclass(frozen=True)

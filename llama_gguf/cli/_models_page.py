@@ -29,8 +29,8 @@ Goldens are tiny random models with the logits that other engines gave for them;
 tests run each in float and packed kernels, with every instruction set, as a prompt, token by token, in batches and in
 halves of layers. Architectures that are not in this table have random files that are made when a test runs, and what
 llama.cpp made of the same files (`tests/models/more_families.py`, `random_mixtures.py`, `random_models.py`,
-`more_vectors.py`): NMSE of 1e-12 at most, 1e-6 where llama.cpp takes GELU from a table. The groups of DeepSeek V2's
-experts, which llama.cpp reads otherwise, have transformers' (`deepseek_groups.py`).
+`more_vectors.py`): NMSE of 1e-12 at most, 1e-6 where llama.cpp takes GELU from a table. Phi 3.5 MoE and the groups of
+DeepSeek V2's experts, which llama.cpp reads otherwise, have transformers' (`sparse_mixer.py`, `deepseek_groups.py`).
 
 * **transformers**, **llama.cpp**: NMSE of float arithmetic (`exact=True`) against those logits. llama.cpp takes some
   functions (GELU) from tables of halves; families without a figure of transformers have llama.cpp's alone.

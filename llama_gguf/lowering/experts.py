@@ -5,7 +5,7 @@ from collections import Counter
 from .acts import ACTS
 from .fusion import single
 
-GATINGS = ("softmax", "sigmoid", "chosen", "sqrt_softplus")  # by their numbers in pyx/isa/routing.pxi
+GATINGS = ("softmax", "sigmoid", "chosen", "sqrt_softplus", "nearest")  # by their numbers in pyx/isa/routing.pxi
 OAI = 100  # an act of gate and up
 
 

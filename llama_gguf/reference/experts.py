@@ -34,11 +34,25 @@ def do_topk(g, r, x):
     return np.argsort(-scores, -1, kind="stable")[:, : how.used].astype(np.float32)
 
 
+def nearest(x, ids):
+    """Each chosen expert's share in a softmax over itself and those within 2 %, but for the ones chosen before it."""
+    x, weights = x.copy(), np.empty(ids.shape, x.dtype)
+    for s, chosen in enumerate(ids.T):
+        top = np.take_along_axis(x, chosen[:, None], -1)
+        with np.errstate(invalid="ignore"):  # 0 / 0 is near
+            far = (top - x) / np.maximum(np.abs(x), top) > np.float32(0.02)
+        weights[:, s] = 1 / np.where(far, 0, np.exp(x - top)).sum(-1)
+        np.put_along_axis(x, chosen[:, None], -np.inf, -1)
+    return weights
+
+
 def do_gate_weights(g, r, probs, ids):
     how = r.attrs["routing"]
     weights = np.take_along_axis(probs, ids.astype(int), -1)
     if how.gating == "chosen":
         weights = softmax(weights)
+    if how.gating == "nearest":
+        weights = nearest(probs, ids.astype(int))
     if how.norm:
         weights = weights / np.maximum(weights.sum(-1, keepdims=True), LEAST)
     return weights * np.float32(how.scale)

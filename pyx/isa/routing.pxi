@@ -8,6 +8,7 @@ cdef enum:                   # gatings, by their place in lowering/experts.py
     BY_SIGMOID
     BY_CHOSEN                   # a softmax over the chosen experts
     BY_SQRT_SOFTPLUS
+    BY_NEAREST                  # a softmax over an expert and those that are nearly as good and not chosen before it
 
 
 cdef inline void softmax_row(const float* x, float* y, int n) noexcept nogil:
@@ -86,12 +87,27 @@ cdef inline int expert_at(const Op* op, const float* ids, int slot) noexcept nog
     return max(0, min(<int>ids[slot], op.n[0] - 1)) if ids[slot] == ids[slot] else 0
 
 
+cdef inline float weight_of_nearest(const Op* op, const float* x, const float* ids, int slot) noexcept nogil:
+    """Of the expert in a slot, whose number is the largest but for those of the slots before; op.n[0] numbers x."""
+    cdef float top = x[expert_at(op, ids, slot)]
+    cdef double total = 0
+    cdef int i, s
+    cdef bint before
+    for i in range(op.n[0]):
+        before = False
+        for s in range(slot):
+            before = before or expert_at(op, ids, s) == i
+        if not before and not (top - x[i]) / max(fabsf(x[i]), top) > <float>0.02:
+            total += expf(x[i] - top)
+    return <float>(1 / total)
+
+
 cdef inline void weights_row(const Op* op, const float* probs, const float* ids, float* y) noexcept nogil:
     """n: count, used, gating, norm; f: scale."""
     cdef int used = op.n[1], s
     cdef float total = 0
     for s in range(used):
-        y[s] = probs[expert_at(op, ids, s)]
+        y[s] = weight_of_nearest(op, probs, ids, s) if op.n[2] == BY_NEAREST else probs[expert_at(op, ids, s)]
     if op.n[2] == BY_CHOSEN:
         softmax_row(y, y, used)
     if op.n[3]:

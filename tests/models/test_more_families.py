@@ -1,5 +1,7 @@
 """Families whose files are made when a test runs: as llama.cpp reads them, and the same however they are run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from llama_gguf import Model, ModelError
 from llama_gguf.reference import Reference
 from llama_gguf.testing import tiny
 
+from . import sparse_mixer
 from .goldens import nmse
 from .more_families import CASES, IDS, LOGITS, ROWS, n_ctx, write
 from .test_models import OUTSIDE, SAME, TABLE
@@ -24,6 +27,21 @@ def test_logits_equal_those_of_llama_cpp(isa, name, tmp_path):
         assert nmse(np.concatenate([session.forward([i]) for i in IDS]), found) <= SAME
         with model.trace(IDS) as t:
             assert nmse(t.logits, found) <= SAME
+
+
+def test_phi_3_5_moe_gives_what_transformers_gives(isa, tmp_path):
+    """Some weights are shares among experts that are nearly as good; as softmax they would be others."""
+    ids, want = sparse_mixer.IDS, np.load(sparse_mixer.LOGITS)["transformers"]
+    with Model(sparse_mixer.write(tmp_path / "p.gguf"), exact=True, n_threads=1) as model:
+        found, ref, session = model.logits(ids), Reference(model), model.session()
+        assert nmse(ref.logits(ids), want) <= OUTSIDE and nmse(found, want) <= OUTSIDE
+        assert nmse(np.concatenate([session.forward([i]) for i in ids]), found) <= SAME
+        with model.trace(ids) as t:
+            weights = t["blk.0.ffn_moe_weights"]
+            assert nmse(weights, ref["blk.0.ffn_moe_weights"]) <= SAME
+        assert weights.min() < 0.6 and (weights == 1).any()
+        model.h.routing = replace(model.h.routing, gating="softmax", norm=True)
+        assert nmse(Reference(model).logits(ids), want) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["afmoe", "bitnet", "deci", "qwen3next", "smallthinker"])

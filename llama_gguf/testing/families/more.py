@@ -138,6 +138,10 @@ MORE = {
     ),
     "orion": Family(f"attn_norm+ {ATTENTION} ffn_norm+ {GATED}", "output_norm+", norm="layer"),
     "pangu-embedded": Family(LLAMA.replace(ATTENTION, f"{BIASED}+")),
+    "phimoe": Family(
+        f"attn_norm+ {BIASED}+ ffn_norm+ {MIXTURE}", "output_norm+", output="output+",
+        keys=lambda s: experts(s) | (window(s) if s.window else {}), sizes=EXPERTS | {"window": 0},
+    ),
     "plm": Family(
         f"attn_norm attn_q:heads*key_dim,width {LATENT} ffn_norm ffn_up ffn_down", tied=True, keys=latent_keys,
         sizes=LATENT_SIZES,
