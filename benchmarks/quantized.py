@@ -6,7 +6,8 @@
 KL divergence and perplexity are those of our engine on both files, against SOURCE, over windows of 512 tokens; the text
 should not be the one the matrix was made of. Errors are those of the mean over windows, and of a difference those of
 the differences: both files read the same windows. With --json what is done already is kept, so that an interrupted run
-goes on. Times are of one run each, on all cores: let nothing else run.
+goes on. Times are of one run each, on all cores: let nothing else run. `seconds` are those of quantizing,
+`process_seconds` those of the program from start to end, `cpu_seconds` what all its threads worked.
 """
 
 import os
@@ -19,6 +20,7 @@ import argparse
 import json
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +45,8 @@ peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM
 print(json.dumps(told | {"peak_bytes": 1024 * int(peak.split()[1])}))
 """
 TYPES = (
-    "Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS"
-    " IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_M IQ1_S TQ2_0 TQ1_0 MXFP4_MOE"
+    "F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 MXFP4_MOE TQ2_0 TQ1_0 IQ4_NL IQ4_XS Q3_K_L"
+    " Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_M IQ1_S"
 )
 N_CTX = 512
 
@@ -57,9 +59,14 @@ def write_weights(source, matrix, path):
 
 
 def run(command):
-    """What a process prints as its last line of JSON, or None where it fails."""
+    """What a process prints as its last line of JSON, with its times from start to end, or None where it fails."""
+    before, began = os.times(), time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout else None
+    seconds, after = time.perf_counter() - began, os.times()
+    if done.returncode or not done.stdout:
+        return None
+    cpu = sum(after[2:4]) - sum(before[2:4])
+    return json.loads(done.stdout.splitlines()[-1]) | {"process_seconds": seconds, "cpu_seconds": cpu}
 
 
 def write_base(source, text, chunks, path, threads):

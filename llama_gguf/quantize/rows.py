@@ -9,6 +9,7 @@ its cache.
 import collections
 import functools
 import importlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -69,8 +70,7 @@ def convert_rows(raw, source, type, weights=None, n_threads=None):
         for rows in slabs(len(raw), cols, kind):
             store(rows)
     else:
-        for _ in in_order((functools.partial(store, rows) for rows in slabs(len(raw), cols, kind)), n_threads):
-            pass
+        share(store, slabs(len(raw), cols, kind), n_threads)
     return out
 
 
@@ -89,10 +89,33 @@ def convert_slab(raw, source, kind, weights, out, first_row=0):
         )
 
 
+def share(store, pieces, n_threads):
+    """Each of n_threads takes the next of `pieces` when it is done with one. They are Python's threads, not a team of
+    OpenMP's, which spins where it waits and burns the time of whoever else has work for the processor."""
+    lock, stop = threading.Lock(), threading.Event()
+
+    def work():
+        while not stop.is_set():
+            with lock:
+                rows = next(pieces, None)
+            if rows is None:
+                return
+            try:
+                store(rows)
+            except BaseException:
+                stop.set()
+                raise
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for done in [pool.submit(work) for _ in range(n_threads)]:
+                done.result()
+        finally:
+            stop.set()
+
+
 def in_order(jobs, n_threads):
-    """What `jobs` (functions) return, in their order; so many threads work ahead of whoever takes it. They are Python's
-    threads, not a team of OpenMP's, which spins where it waits and burns the time of whoever else has work for the
-    processor."""
+    """What `jobs` (functions) return, in their order; so many threads are ahead of whoever takes it."""
     ahead = collections.deque()
     with ThreadPoolExecutor(n_threads) as pool:
         try:

@@ -4,6 +4,7 @@ from llama_gguf.engine.blocks cimport SUPER, block_q2_K, block_q3_K, block_q4_K,
 
 cdef Codes CODES_Q2_K = whole_codes(0, 3, -0.9, 1.5)
 cdef Codes CODES_Q3_K = whole_codes(-4, 3, -1, 2.5)
+cdef Tries TRIES_Q3_K = tries(4, 6, -1, 2.5, 0.2, True)
 cdef Codes CODES_Q6_K = whole_codes(-32, 31, -1, 2.5)
 cdef Codes SCALES_4 = scale_codes(0, 15, -0.9, 0.9, 1)
 cdef Codes SCALES_6 = scale_codes(0, 63, -0.9, 0.9, 1)
@@ -68,7 +69,7 @@ cdef void quantize_q3_k(const float* x, const float* w, Py_ssize_t n, void* row)
     cdef Py_ssize_t b
     cdef int g, j
     for b in range(n // SUPER):
-        fit_super(x, w, 16, &CODES_Q3_K, &SIGNED_6, &found)
+        fit_sixteen(x, w, &CODES_Q3_K, &TRIES_Q3_K, &SIGNED_6, &found)
         codes_of(x, &found, -4, 3, q)
         block[b].d = found.d
         memset(block[b].scales, 0, 12)

@@ -14,6 +14,7 @@ cdef uint8_t[16] IQ4_CODE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 1
 cdef Codes CODES_IQ4 = point_codes(IQ4_SORTED, 16, -12, 32)
 cdef Codes CODES_FP4 = point_codes(FP4_SORTED, 15, 0, 0)
 cdef Codes CODES_TQ = whole_codes(-1, 1, 0, 0)
+cdef Tries TRIES_TQ = tries(1, 5, 0, 4, 0, False)      # most values are much smaller than the largest
 
 
 cdef Codes point_codes(const float* points, int n, float from_, float to) noexcept:
@@ -79,27 +80,40 @@ cdef void quantize_iq4_xs(const float* x, const float* w, Py_ssize_t n, void* ro
         w += 256
 
 
-cdef void quantize_mxfp4(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    """The power of two is the best of sixteen around the one at which the largest value is just 4 to 8."""
-    cdef block_mxfp4* block = <block_mxfp4*>row
-    cdef float y[32]
+cdef inline void fp4_codes(const float* x, float p, float inv, uint8_t* q) noexcept nogil:
+    """Codes of the points nearest to 32 values times p (a power of two) times inv."""
+    cdef float a
+    cdef int j, size
+    for j in range(32):
+        a = fabsf(x[j] * p * inv)
+        size = (a > <float>0.5) + (a > <float>1.5) + (a > <float>2.5) + (a > <float>3.5) + (a > 5) + (a > 7) + (a > 10)
+        q[j] = <uint8_t>(size | ((x[j] < 0) & (size > 0)) << 3)
+
+
+cdef void quantize_mxfp4(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    """The power of two is the best of three: with the largest value just 4 to 8, or half, or twice that."""
+    cdef block_mxfp4* block = <block_mxfp4*>rows
+    cdef Batch t
     cdef uint8_t q[32]
-    cdef float scales[CANDIDATES]
-    cdef Tried tried
-    cdef Py_ssize_t b
-    cdef float unit
-    cdef int c, first
-    for b in range(n // 32):
-        unit = tame(x, 32, y)
-        first = max(0, min(HUGE_E8M0 + 1 - CANDIDATES, exponent_of(largest(x, 32)) + 125 - CANDIDATES // 2))
-        for c in range(CANDIDATES):
-            scales[c] = e8m0_half(<uint8_t>(first + c)) * inverse_of(unit)
-        tried = try_fixed(y, w, 32, &CODES_FP4, scales)
-        block[b].e = <uint8_t>(first + tried.place)
-        nearest_points(y, inverse_of(scales[tried.place]), 32, &CODES_FP4, FP4_CODE, q)
-        put_nibbles(q, 16, block[b].qs)
-        x += 32
-        w += 32
+    cdef Py_ssize_t first = 0
+    cdef float p
+    cdef int b, m, e
+    t.n, t.plain = 32, w == NULL
+    while first < total:
+        m = take_batch(x, w, n, first, total, &t)
+        tame_batch(&t)
+        if t.plain:
+            best_powers_of_batch(&t, 32, True)
+        else:
+            best_powers_of_batch(&t, 32, False)
+        for b in range(m):
+            e = exponent_of(t.unit[b]) + exponent_of(t.scale[b]) + 128
+            block.e = <uint8_t>max(0, min(HUGE_E8M0, e)) if t.unit[b] != 0 else 0
+            p = inverse_of(t.unit[b])
+            fp4_codes(x + first, p, inverse_of(e8m0_half(block.e) * p), q)
+            put_nibbles(q, 16, block.qs)
+            first += 32
+            block += 1
 
 
 cdef void quantize_nvfp4(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
@@ -126,49 +140,32 @@ cdef void quantize_nvfp4(const float* x, const float* w, Py_ssize_t n, void* row
         w += 16
 
 
-cdef uint16_t ternary_scale(const float* x, const float* w, uint8_t* q) noexcept nogil:
-    """Scale for 256 codes, and q = code + 1. Far from the largest value: most values are much smaller."""
-    cdef float y[256]
-    cdef float inverse[CANDIDATES]
-    cdef float unit = tame(x, 256, y), middle, inv
-    cdef Scale1 best = Scale1(0, 0)
-    cdef uint16_t d
-    cdef int c, j, turn
-    if unit != 0:
-        middle = 4 / largest(y, 256)
-        for turn in range(3):           # factors of 1/4 ... 3.4, of 0.8 ... 1.2, of 0.97 ... 1.03
-            for c in range(CANDIDATES):
-                inverse[c] = middle * ternary_factor(turn, c)
-            try_scales(y, w, 256, &CODES_TQ, inverse, &best)
-            middle = 1 / best.scale
-    d = to_half(best.scale * unit)
-    inv = inverse_of(half_to_float(d))
+cdef inline void ternary_codes(const float* x, uint16_t d, uint8_t* q) noexcept nogil:
+    """q = code + 1 of 256 values."""
+    cdef float inv = inverse_of(half_to_float(d))
+    cdef int j
     for j in range(256):
         q[j] = <uint8_t>(code_near(x[j] * inv, -1, 1) + 1)
-    return d
 
 
-cdef inline float ternary_factor(int turn, int c) noexcept nogil:
-    if turn == 0:
-        return <float>(4 + (c & 3)) / 4 * power((c >> 2) - 2)
-    return 1 + <float>(c - 8) * (<float>0.025 if turn == 1 else <float>0.004)
-
-
-cdef void quantize_tq1_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_tq1_0* block = <block_tq1_0*>row
+cdef void quantize_tq1_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_tq1_0* block = <block_tq1_0*>rows
+    cdef uint16_t d[BATCH]
     cdef uint8_t q[256]
-    cdef Py_ssize_t b
-    cdef int j
-    for b in range(n // 256):
-        block[b].d = ternary_scale(x, w, q)
-        for j in range(32):
-            block[b].qs[j] = five_digits(q + j, 32, 5)
-        for j in range(16):
-            block[b].qs[32 + j] = five_digits(q + 160 + j, 16, 5)
-        for j in range(4):
-            block[b].qh[j] = five_digits(q + 240 + j, 4, 4)
-        x += 256
-        w += 256
+    cdef Py_ssize_t first = 0
+    cdef int b, j
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 256, &CODES_TQ, &TRIES_TQ, d)):
+            block.d = d[b]
+            ternary_codes(x + first, d[b], q)
+            for j in range(32):
+                block.qs[j] = five_digits(q + j, 32, 5)
+            for j in range(16):
+                block.qs[32 + j] = five_digits(q + 160 + j, 16, 5)
+            for j in range(4):
+                block.qh[j] = five_digits(q + 240 + j, 4, 4)
+            first += 256
+            block += 1
 
 
 cdef inline uint8_t five_digits(const uint8_t* q, int step, int n) noexcept nogil:
@@ -179,12 +176,16 @@ cdef inline uint8_t five_digits(const uint8_t* q, int step, int n) noexcept nogi
     return <uint8_t>((number * 256 + 242) // 243)
 
 
-cdef void quantize_tq2_0(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil:
-    cdef block_tq2_0* block = <block_tq2_0*>row
+cdef void quantize_tq2_0(const float* x, const float* w, Py_ssize_t n, Py_ssize_t total, void* rows) noexcept nogil:
+    cdef block_tq2_0* block = <block_tq2_0*>rows
+    cdef uint16_t d[BATCH]
     cdef uint8_t q[256]
-    cdef Py_ssize_t b
-    for b in range(n // 256):
-        block[b].d = ternary_scale(x, w, q)
-        put_two_bits(q, block[b].qs)
-        x += 256
-        w += 256
+    cdef Py_ssize_t first = 0
+    cdef int b
+    while first < total:
+        for b in range(half_scales(x, w, n, first, total, 256, &CODES_TQ, &TRIES_TQ, d)):
+            block.d = d[b]
+            ternary_codes(x + first, d[b], q)
+            put_two_bits(q, block.qs)
+            first += 256
+            block += 1

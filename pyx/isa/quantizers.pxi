@@ -9,7 +9,7 @@ from llama_gguf.engine cimport blocks
 include "dequant.pxi"
 
 cdef enum:
-    PIECE = 4096                # values that are floats at a time: they stay in the nearest cache
+    PIECE = 8192                # values that are floats at a time: they stay in the nearest cache
 
 # `w` (n values) is the importance of each column, above zero; rows need not be aligned.
 ctypedef void (*quantize_fn)(const float* x, const float* w, Py_ssize_t n, void* row) noexcept nogil
@@ -20,6 +20,7 @@ include "quantize_words.pxi"
 include "search.pxi"
 include "search_batch.pxi"
 include "search_two.pxi"
+include "search_batch_two.pxi"
 include "search_super.pxi"
 include "search_pairs.pxi"
 include "quantize_legacy.pxi"
@@ -40,6 +41,16 @@ cdef batch_fn batch_quantizer(int type_id) noexcept nogil:
         return quantize_q8_0
     if type_id == blocks.TYPE_Q2_0:
         return quantize_q2_0
+    if type_id == blocks.TYPE_Q4_1:
+        return quantize_q4_1
+    if type_id == blocks.TYPE_Q5_1:
+        return quantize_q5_1
+    if type_id == blocks.TYPE_TQ1_0:
+        return quantize_tq1_0
+    if type_id == blocks.TYPE_TQ2_0:
+        return quantize_tq2_0
+    if type_id == blocks.TYPE_MXFP4:
+        return quantize_mxfp4
     return NULL
 
 
@@ -51,10 +62,6 @@ cdef quantize_fn quantizer(int type_id) noexcept nogil:
         return quantize_f16
     if type_id == blocks.TYPE_BF16:
         return quantize_bf16
-    if type_id == blocks.TYPE_Q4_1:
-        return quantize_q4_1
-    if type_id == blocks.TYPE_Q5_1:
-        return quantize_q5_1
     if type_id == blocks.TYPE_Q2_K:
         return quantize_q2_k
     if type_id == blocks.TYPE_Q3_K:
@@ -83,12 +90,6 @@ cdef quantize_fn quantizer(int type_id) noexcept nogil:
         return quantize_iq4_nl
     if type_id == blocks.TYPE_IQ4_XS:
         return quantize_iq4_xs
-    if type_id == blocks.TYPE_TQ1_0:
-        return quantize_tq1_0
-    if type_id == blocks.TYPE_TQ2_0:
-        return quantize_tq2_0
-    if type_id == blocks.TYPE_MXFP4:
-        return quantize_mxfp4
     if type_id == blocks.TYPE_NVFP4:
         return quantize_nvfp4
     if type_id == blocks.TYPE_Q1_0:

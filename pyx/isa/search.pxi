@@ -39,7 +39,7 @@ cdef Codes whole_codes(float low, float high, float from_, float to) noexcept:
 
 cdef inline vf rounded(vf y) noexcept nogil:
     """To the nearest whole number, ties to even, of |y| < 2**22."""
-    return vf_sub(vf_add(y, vf_set1(<float>12582912)), vf_set1(<float>12582912))
+    return vf_near(y)
 
 
 cdef inline vf nearest_code(vf y, const Codes* codes) noexcept nogil:

@@ -1,5 +1,5 @@
-# The quick search for one scale: sixteen blocks side by side, a lane for each, so that what is tried may differ from block
-# to block and nothing is added up across lanes. Value j of block b is at 16 j + b.
+# The quick search for one scale: sixteen blocks side by side, a lane for each, so that what is tried may differ from
+# block to block and nothing is added up across lanes. Value j of block b is at 16 j + b.
 
 cdef enum:
     BATCH = 16
@@ -12,6 +12,11 @@ cdef struct Batch:
     float w[BATCH * LONGEST]
     float unit[BATCH]            # 0: a block of zeros, or none
     float scale[BATCH]           # what was found, for y
+    float gain[BATCH]            # and what it takes off the error
+    float minimum[BATCH]
+    float middle[BATCH]          # of the block; y is around it, where there is a minimum
+    float low[BATCH]             # and its ends
+    float high[BATCH]
 
 cdef struct Tries:               # which 1 / scale are tried: some, then two close to the best of them
     int n
@@ -43,7 +48,6 @@ cdef inline int take_batch(const float* x, const float* w, Py_ssize_t n_cols, Py
             of_block = w + (first + b * t.n) % n_cols
             for j in range(t.n):
                 t.w[BATCH * j + b] = of_block[j]
-    tame_batch(t)
     return m
 
 
@@ -116,19 +120,22 @@ cdef inline void best_of_batch(Batch* t, int n, bint plain, const Codes* codes, 
             try_lanes(t, n, plain, c, codes, vf_mul(fits, inv), &gain, &scale)
             if how.both:
                 try_lanes(t, n, plain, c, codes, vf_mul(turned, inv), &gain, &scale)
-        inv = vf_div(vf_set1(1), scale)
-        try_lanes(t, n, plain, c, codes, vf_mul(inv, vf_set1(1 - how.near)), &gain, &scale)
-        try_lanes(t, n, plain, c, codes, vf_mul(inv, vf_set1(1 + how.near)), &gain, &scale)
+        inv = vf_div(vf_set1(1 - how.near), scale)
+        try_lanes(t, n, plain, c, codes, inv, &gain, &scale)
+        inv = vf_div(vf_set1(1 + how.near), scale)
+        try_lanes(t, n, plain, c, codes, inv, &gain, &scale)
         vf_store(t.scale + c * LANES, scale)
+        vf_store(t.gain + c * LANES, gain)
 
 
-cdef inline int half_scales(const float* x, const float* w, Py_ssize_t n_cols, Py_ssize_t first, Py_ssize_t total, int n,
-                            const Codes* codes, const Tries* how, uint16_t* d) noexcept nogil:
+cdef inline int half_scales(const float* x, const float* w, Py_ssize_t n_cols, Py_ssize_t first, Py_ssize_t total,
+                            int n, const Codes* codes, const Tries* how, uint16_t* d) noexcept nogil:
     """Half-precision scales of up to sixteen blocks of n values; how many. `w` NULL: without importance."""
     cdef Batch t
     cdef int m, b
     t.n, t.plain = n, w == NULL
     m = take_batch(x, w, n_cols, first, total, &t)
+    tame_batch(&t)
     if t.plain:
         best_of_batch(&t, n, True, codes, how)
     else:

@@ -73,6 +73,80 @@ cdef float fit_codes(const float* x, const float* w, const Codes* codes, const C
     return top / bottom if bottom > 0 else d
 
 
+cdef float fit_lane_codes(const Batch* t, const Codes* codes, const Codes* scale_codes, const float* ideal, float d,
+                          Grouped* found) noexcept nogil:
+    """As fit_codes for sixteen groups of sixteen, each in a lane; codes at most two from the nearest are tried."""
+    cdef float code[BATCH]
+    cdef float scales[BATCH]
+    cdef float inverse[BATCH]
+    cdef float gains[BATCH]
+    cdef float best[BATCH]
+    cdef float sums_xq[BATCH]
+    cdef float sums_qq[BATCH]
+    cdef float best_xq[BATCH]
+    cdef float best_qq[BATCH]
+    cdef float top = 0, bottom = 0
+    cdef vf low = vf_set1(codes.low), high = vf_set1(codes.high), inv, v, q, wq, xq, qq
+    cdef int g, c, j, k
+    for k in range(5):
+        for g in range(BATCH):
+            code_beside(ideal[g] / d, k, scale_codes, code + g)
+            scales[g] = d * code[g]
+            inverse[g] = inverse_of(scales[g])
+        for c in range(BATCH // LANES):
+            inv, xq, qq = vf_load(inverse + c * LANES), vf_zero(), vf_zero()
+            for j in range(16):
+                v = vf_load(t.y + BATCH * j + c * LANES)
+                q = rounded(vf_min(vf_max(vf_mul(v, inv), low), high))
+                wq = vf_mul(vf_load(t.w + BATCH * j + c * LANES), q)
+                xq = vf_add(xq, vf_mul(wq, v))
+                qq = vf_add(qq, vf_mul(wq, q))
+            v = vf_load(scales + c * LANES)
+            vf_store(gains + c * LANES, vf_mul(v, vf_sub(vf_add(xq, xq), vf_mul(v, qq))))
+            vf_store(sums_xq + c * LANES, xq)
+            vf_store(sums_qq + c * LANES, qq)
+        for g in range(BATCH):
+            if k == 0 or gains[g] > best[g]:
+                best[g], best_xq[g], best_qq[g] = gains[g], sums_xq[g], sums_qq[g]
+                found.l[g] = <int8_t>whole(code[g])
+    for g in range(BATCH):
+        top += <float>found.l[g] * best_xq[g]
+        bottom += <float>(found.l[g] * found.l[g]) * best_qq[g]
+    return top / bottom if bottom > 0 else d
+
+
+cdef inline void code_beside(float ideal, int k, const Codes* scale_codes, float* code) noexcept nogil:
+    """The k-th of five codes around the nearest to `ideal`."""
+    cdef int nearest = whole(max(<float>-1000, min(<float>1000, ideal)))
+    code[0] = max(scale_codes.low, min(scale_codes.high, <float>(nearest + k - 2)))
+
+
+cdef void fit_sixteen(const float* x, const float* w, const Codes* codes, const Tries* how, const Codes* scale_codes,
+                      Grouped* found) noexcept nogil:
+    """As fit_super, for sixteen groups, which are sixteen blocks of a batch."""
+    cdef Batch t
+    cdef float y[256]
+    cdef float weight[BATCH]
+    cdef float d
+    cdef int g
+    memset(found, 0, sizeof(Grouped))
+    found.groups, found.size = 16, 16
+    found.unit = tame(x, 256, y)
+    if found.unit == 0:
+        return
+    t.n, t.plain = 16, False
+    take_batch(y, w, 256, 0, 256, &t)
+    best_of_batch(&t, 16, False, codes, how)
+    for g in range(BATCH):
+        weight[g] = t.gain[g] / (t.scale[g] * t.scale[g])
+        t.scale[g] = t.scale[g] if t.gain[g] > 0 else <float>0
+    d = best_scale(t.scale, weight, BATCH, scale_codes).scale
+    found.d = to_half(d * found.unit)
+    if half_to_float(found.d) != 0:
+        d = fit_lane_codes(&t, codes, scale_codes, t.scale, half_to_float(found.d) / found.unit, found)
+        found.d = to_half(d * found.unit)
+
+
 cdef void fit_super(const float* x, const float* w, int groups, const Codes* codes, const Codes* scale_codes,
                     Grouped* found) noexcept nogil:
     """Groups with a signed scale each."""

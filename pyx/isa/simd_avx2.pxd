@@ -53,6 +53,7 @@ cdef extern from * nogil:
         s = _mm_max_ps(s, _mm_movehl_ps(s, s));
         return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s))); }
     #define vf_round(a) _mm256_round_ps(a, 8)
+    #define vf_near(a) vf_round(a)
     #define vf_above(a, t, s) _mm256_and_ps(_mm256_cmp_ps(a, t, _CMP_GT_OQ), s)
     #define vf_pick(a, t, x, y) _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, t, _CMP_GT_OQ))
     static inline vf vf_load_half(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }

@@ -38,6 +38,7 @@ cdef extern from * nogil:
     #define vf_sum(a) _mm512_reduce_add_ps(a)
     #define vf_top(a) _mm512_reduce_max_ps(a)
     #define vf_round(a) _mm512_roundscale_ps(a, 8)
+    #define vf_near(a) vf_round(a)
     #define vf_above(a, t, s) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, t, _CMP_GT_OQ), s)
     #define vf_pick(a, t, x, y) _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, t, _CMP_GT_OQ), x)
     static inline vf vf_load_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }

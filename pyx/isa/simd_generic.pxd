@@ -39,6 +39,7 @@ cdef extern from * nogil:
     static inline float vf_sum(vf a) { float s = 0; EACH s += a.v[i]; return s; }
     static inline float vf_top(vf a) { float s = a.v[0]; EACH s = a.v[i] > s ? a.v[i] : s; return s; }
     static inline vf vf_round(vf a) { EACH a.v[i] = nearbyintf(a.v[i]); return a; }
+    static inline vf vf_near(vf a) { EACH a.v[i] = (a.v[i] + 12582912.0f) - 12582912.0f; return a; }
     static inline vf vf_above(vf a, vf t, vf s) { EACH a.v[i] = a.v[i] > t.v[i] ? s.v[i] : 0; return a; }
     static inline vf vf_pick(vf a, vf t, vf x, vf y) { EACH y.v[i] = a.v[i] > t.v[i] ? x.v[i] : y.v[i]; return y; }
     static inline float word_float(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }

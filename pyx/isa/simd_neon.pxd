@@ -42,6 +42,7 @@ cdef extern from * nogil:
     static inline float vf_sum(vf a) { return vaddvq_f32(vaddq_f32(a.val[0], a.val[1])); }
     static inline float vf_top(vf a) { return vmaxvq_f32(vmaxq_f32(a.val[0], a.val[1])); }
     static inline vf vf_round(vf a) { return BOTH(vf, vrndnq_f32(a.val[0]), vrndnq_f32(a.val[1])); }
+    #define vf_near(a) vf_round(a)
     static inline float32x4_t above4(float32x4_t a, float32x4_t t, float32x4_t s) {
         return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, t), vreinterpretq_u32_f32(s))); }
     static inline vf vf_above(vf a, vf t, vf s) {

@@ -60,6 +60,8 @@ cdef extern from * nogil:
     float vf_sum(vf)
     float vf_top(vf)
     vf vf_round(vf)
+    # the same where |a| < 2**22
+    vf vf_near(vf)
     # step where a > limit, else 0
     vf vf_above(vf a, vf limit, vf step)
     # x where a > limit, else y
