@@ -57,6 +57,10 @@ SMALL_STATES = Trait("states", "convolutions are small and stay as they are", r"
 LATENT = Trait("latent", "attn_k_b has rows of 128: K and IQ types do not fit", r"attn_k_b\.weight$",
                "", "falls back, or choose with --tensor-type attn_k_b=Q8_0")
 
+PER_LAYER = Trait("per-layer", "each token has numbers for every layer, in a table that is the largest tensor",
+                  r"^per_layer_token_embd\.weight$", "its type decides the file's size: try --tensor-type",
+                  "a row is read where it lies in the file; the table takes no memory of its own")
+
 FAMILIES = (
     Family("Llama, TinyLlama, SmolLM, Yi, Mistral and others of their shape", ("llama",), (
         tied("Llama 3.2 of 1B and 3B, SmolLM and SmolLM2"), widths("SmolLM 135M and 360M have rows of 576 and 960"),
@@ -71,6 +75,10 @@ FAMILIES = (
     Family("Qwen 3.5", ("qwen35", "qwen35moe"), (ROUTER, MTP, SMALL_STATES, FUSED)),
     Family("Gemma", ("gemma", "gemma2", "gemma3"), (
         tied("all sizes"), LARGE_TABLE, widths("Gemma 3 270M and 1B have rows of 640 and 1152"))),
+    Family("Gemma 3n and 4", ("gemma3n", "gemma4"), (
+        tied("all sizes"), ROUTER, PER_LAYER,
+        Trait("altup", "matrices of the streams are small and stay as they are", r"altup|laurel",
+              handled="never quantized"))),
     Family("GPT-2, StarCoder", ("gpt2", "starcoder"), (
         tied("all sizes"), widths("GPT-2 XL has rows of 1600"), FUSED,
         Trait("positions", "a table of positions is added to the tokens'", r"^position_embd\.weight$",

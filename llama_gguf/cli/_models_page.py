@@ -33,7 +33,8 @@ llama.cpp made of the same files (`tests/models/more_families.py`, `random_mixtu
 DeepSeek V2's experts, which llama.cpp reads otherwise, have transformers' (`sparse_mixer.py`, `deepseek_groups.py`).
 
 * **transformers**, **llama.cpp**: NMSE of float arithmetic (`exact=True`) against those logits. llama.cpp takes some
-  functions (GELU) from tables of halves; families without a figure of transformers have llama.cpp's alone.
+  functions (GELU) from tables of halves; families without a figure of transformers have llama.cpp's alone, and Gemma
+  3n, which llama.cpp runs in its published sizes only, that of transformers.
 * **Q8_0**, **Q4_K**: all matrices in that type; NMSE of our packed kernels and of llama.cpp against the same model in
   NumPy on the dequantized weights, and their ratio: below 1, ours is nearer to the truth.
 """

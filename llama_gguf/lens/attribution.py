@@ -64,9 +64,9 @@ def attribution(model, text_or_ids, token=None, *, against=None, row=-1, by="lay
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}, not {by!r}")
     model._need_decoder()
+    ids = read(model, text_or_ids)
     if model.h.streams > 1:
         raise ModelError(NO_SUM, path=str(model.path))
-    ids = read(model, text_or_ids)
     if not -len(ids) <= row < len(ids):
         raise ValueError(f"row must be one of {len(ids)} tokens, not {row}")
     row %= len(ids)

@@ -56,7 +56,7 @@ class OneLayer:
         return graph
 
     def record(self, graph):
-        x = graph.emit("input", width=self.width, name="x")
+        x = graph.emit("input", width=self.width, name="residual_in")
         out = self.build(graph, Weights(graph, self.tensors), x)
         out = graph.emit("select", out, width=out.width, name="last", wanted=True)
         return graph.emit("copy", out, width=out.width, name="out")
