@@ -3,7 +3,7 @@
 cdef enum:
     COLS = 1024              # columns of one chunk: its part of a panel and of a tile of tokens fit the first cache
     CHUNK = 262144           # bytes of activations that stay in the second-level cache while all panels pass by
-    GATED_TOKENS = 8 * LANES # tokens whose gated products wait to be quantized
+    GATED_TOKENS = 8 * LANES  # tokens whose gated products wait to be quantized
 
 
 cdef inline void finish(const Op* op, float* y, Py_ssize_t t, int row, int tokens, int first, int last) noexcept nogil:
