@@ -5,11 +5,13 @@ A model file runs once, when a file is opened. Nothing here runs per token.
 
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from .errors import ModelError
 from .gguf.rows import TensorRows
 
+STILL_RESIDUAL = ("scale", "rms_norm", "layer_norm")
 _OWN = str(Path(__file__)), str(Path(__file__).with_name("nn"))
 
 
@@ -37,10 +39,8 @@ class Act:
 
     def _match(self, other):
         if self.width != other.width:
-            raise wrong(
-                other.tensor or self.tensor,
-                f"gives {other.width} values where {self.name} has {self.width}",
-            )
+            named = other.tensor or self.tensor
+            raise wrong(named, f"gives {other.width} values where {self.name} has {self.width}")
 
     def need_heads(self, heads, dim):
         """Check that this value is `heads` heads of `dim` values."""
@@ -261,9 +261,7 @@ class Graph:
             if name == "attn_out":
                 self.alias(f"{self.scope}resid_mid", out)
             self.stream.add(out.id)
-        elif kind == "scale" and inputs[0].id in self.stream:
-            self.stream.add(out.id)
-        elif kind in ("rms_norm", "layer_norm") and inputs[0].id in self.stream and len(self.stream) > 1:
+        elif kind in STILL_RESIDUAL and inputs[0].id in self.stream and (kind == "scale" or len(self.stream) > 1):
             self.stream.add(out.id)  # where norms come after the sums, the next branch is added to what they make
         return out
 
@@ -274,10 +272,7 @@ class Graph:
         """Names made by weights must differ; made-up ones get a number."""
         if name not in self.names:
             return name
-        i = 1
-        while f"{name}.{i}" in self.names:
-            i += 1
-        return f"{name}.{i}"
+        return next(other for i in count(1) if (other := f"{name}.{i}") not in self.names)
 
     def alias(self, name, act):
         """A second, standard name of a value: resid_pre, attn_out, ... The first value of a name keeps it."""
