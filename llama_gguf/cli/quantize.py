@@ -56,7 +56,7 @@ def quantize(source, out, file_type, imatrix_path, include, exclude, threads, as
              overrides, allow_requantize, tensor_type_file, target_size, target_bpw, kl_text, export_types, **recipe):
     """Write IN as OUT with matrices of smaller types.
 
-    TYPE is one of llama-quantize's file types, from large to small: Q8_0 Q6_K Q5_K_M Q5_1 Q5_K_S Q5_0 Q4_K_M Q4_1
+    TYPE is one of llama-quantize's file types: Q8_0 Q6_K Q5_K_M Q5_1 Q5_K_S Q5_0 Q4_K_M Q4_1
     Q4_K_S Q4_0 IQ4_NL IQ4_XS Q3_K_L Q3_K_M IQ3_M Q3_K_S IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS
     IQ1_M IQ1_S, of which those from IQ3_XXS on need an importance matrix (`llama-gguf imatrix`), Q2_K aside; F32, BF16
     and F16; TQ2_0, TQ1_0, Q2_0 and Q1_0 for models that were trained for them; MXFP4_MOE for mixtures of experts;

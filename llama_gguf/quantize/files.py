@@ -138,7 +138,10 @@ class Writing:
     def buffer(self, shape):
         """Bytes of a slab that was written, if they are enough: fresh memory comes a page fault at a time."""
         size = shape[0] * shape[1]
-        whole = self.spare.pop() if self.spare else np.empty(0, np.uint8)
+        try:
+            whole = self.spare.pop()    # other threads take some, too
+        except IndexError:
+            whole = np.empty(0, np.uint8)
         return (whole if whole.size >= size else np.empty(size, np.uint8))[:size].reshape(shape)
 
 
