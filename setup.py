@@ -32,6 +32,11 @@ ISAS = {  # name: (flags of gcc and clang, of MSVC, C that must compile with the
         "/arch:AVX512",
         X86 + "__m512i f(__m512i a) { return _mm512_dpbusd_epi32(a, a, a); }",
     ),
+    "amx": (
+        f"{AVX2} {AVX512} -mamx-tile -mamx-int8 -DLG_AMX",
+        "/nothing",  # its compiler takes no assembler
+        "#ifndef __linux__\n#error\n#endif\n" + 'void f(void) { __asm__("tdpbssd %tmm2, %tmm1, %tmm0"); }',
+    ),
     "neon": (
         "-march=armv8.2-a+dotprod+fp16",
         "",

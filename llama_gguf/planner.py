@@ -16,9 +16,8 @@ REST = 4  # tasks that a buffer rests after its last reader
 
 
 def floats(width):
-    """Room of a row: whole vectors; no whole pages, or one column of all rows would share a few ways of a cache."""
-    room = -(-width // PAD) * PAD
-    return room if room % 1024 else room + PAD
+    """Room of a row: an odd number of cache lines, or one column of many rows would share a few ways of a cache."""
+    return (-(-width // PAD) | 1) * PAD
 
 
 def row_floats(key, width):

@@ -49,6 +49,14 @@ cdef extern from *:
     static int lg_neon_dot(void) { return 0; }
     #endif
 
+    #if defined(__linux__) && defined(__x86_64__)
+    #include <sys/syscall.h>
+    #include <unistd.h>     /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA */
+    static int lg_may_use_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+    #else
+    static int lg_may_use_tiles(void) { return 0; }
+    #endif
+
     #ifdef _OPENMP
     #include <omp.h>
     #define LG_OPENMP 1
@@ -65,6 +73,7 @@ cdef extern from *:
     unsigned long long lg_xcr0() nogil
     int lg_neon_half() nogil
     int lg_neon_dot() nogil
+    int lg_may_use_tiles() nogil
     void lg_pause() nogil
     const bint LG_NEON
     const bint LG_OPENMP
@@ -75,12 +84,15 @@ OPENMP = bool(LG_OPENMP)
 LEAF_1_ECX = {"fma": 12, "avx": 28, "f16c": 29}
 LEAF_7_EBX = {"avx2": 5, "bmi2": 8, "avx512f": 16, "avx512dq": 17, "avx512bw": 30, "avx512vl": 31}
 LEAF_7_ECX = {"avx512_vnni": 11}
+LEAF_7_EDX = {"amx_tile": 24, "amx_int8": 25}
 LEAF_7_1_EAX = {"avx_vnni": 4}
-OSXSAVE, YMM_STATE, ZMM_STATE = 1 << 27, 0x06, 0xE6  # what the system saves on a task switch
+OSXSAVE, YMM_STATE, ZMM_STATE, TILE_STATE = 1 << 27, 0x06, 0xE6, 0x60000  # what the system saves on a task switch
 
 AVX2 = ("avx2", "fma", "f16c", "bmi2")
+AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", *AVX2)
 NEEDS = {
-    "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", *AVX2),
+    "amx": ("amx_tile", "amx_int8", *AVX512),
+    "avx512": AVX512,
     "avxvnni": ("avx_vnni", *AVX2),
     "avx2": AVX2,
     "neon": ("neon", "asimddp", "asimdhp"),
@@ -104,6 +116,8 @@ cdef list x86_features():
     if top >= 7:
         leaf = cpuid(7, 0)
         rows += [(LEAF_7_EBX, leaf[1]), (LEAF_7_ECX, leaf[2])]
+        if state & TILE_STATE == TILE_STATE and leaf[3] >> 24 & 1 and lg_may_use_tiles():  # Linux wants to be asked
+            rows += [(LEAF_7_EDX, leaf[3])]
         rows += [(LEAF_7_1_EAX, cpuid(7, 1)[0] if leaf[0] else 0)]
     found = [name for bits, word in rows for name, bit in bits.items() if word >> bit & 1]
     zmm = state & ZMM_STATE == ZMM_STATE

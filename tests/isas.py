@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ARM = platform.machine().lower() in ("aarch64", "arm64")
-ISAS = ("generic", "neon") if ARM else ("generic", "avx2", "avxvnni", "avx512")
+ISAS = ("generic", "neon") if ARM else ("generic", "avx2", "avxvnni", "avx512", "amx")
 ROOT = Path(__file__).parent.parent
 
 

@@ -14,7 +14,7 @@ progress, timings, hints and errors go to stderr. Exit codes: 0 done, 1 failed (
 | variable | meaning |
 |---|---|
 | `LLAMA_GGUF_CACHE` | where models from Python packages are kept (default: the platform's cache) |
-| `LLAMA_GGUF_ISA` | force an instruction set: `generic`, `avx2`, `avxvnni`, `avx512`, `neon` |
+| `LLAMA_GGUF_ISA` | force an instruction set: `generic`, `avx2`, `avxvnni`, `avx512`, `amx`, `neon` |
 | `LLAMA_GGUF_DEBUG` | `1`: errors come with their traceback |
 | `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_ENDPOINT` | as in huggingface_hub |
 | `HF_HUB_OFFLINE` | `1`: no network at all, cached models only |

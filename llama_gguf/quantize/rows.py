@@ -133,7 +133,7 @@ def in_order(jobs, n_threads):
 @functools.cache
 def compiled():
     """The module of quantizers for the instruction set in use."""
-    isa = {"avxvnni": "avx2"}.get(engine.isa, engine.isa)
+    isa = {"avxvnni": "avx2", "amx": "avx512"}.get(engine.isa, engine.isa)
     return importlib.import_module(f"llama_gguf.engine.quantize_{isa}")
 
 

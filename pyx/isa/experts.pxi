@@ -150,6 +150,7 @@ cdef void op_experts(const Op* op, const Step* step, int tid, int team) noexcept
     cdef Py_ssize_t blocks = (m.rows + LANES - 1) // LANES, lo, hi, first, last, p
     cdef Rows rows
     cdef float sums[GROUP * GATHERED * LANES]
+    cdef bint meshed = mesh_on(m, tokens * op.n[1])
     share(<Py_ssize_t>tokens * op.n[1] * blocks, tid, team, &lo, &hi)
     for e in range(op.n[0]):
         if start[e] == start[e + 1]:
@@ -166,6 +167,7 @@ cdef void op_experts(const Op* op, const Step* step, int tid, int team) noexcept
                     put_expert(op, pairs[i + k % n], <int>(p + k // n) * LANES, sums + k * LANES)
                 p += panels
             i += n
+    mesh_off(meshed)
 
 
 cdef inline void put_expert(const Op* op, int pair, int row, const float* y) noexcept nogil:
@@ -186,6 +188,7 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
     cdef const int* pairs = sort_by_expert(op, tokens, start)
     cdef Py_ssize_t blocks = m.rows // BLOCK, lo, hi, first, last, u
     cdef Rows rows
+    cdef bint meshed = mesh_on(m, tokens * op.n[1])
     share(<Py_ssize_t>tokens * op.n[1] * blocks, tid, team, &lo, &hi)
     for e in range(op.n[0]):
         if start[e] == start[e + 1]:
@@ -200,6 +203,7 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
                 gated_blocks(op, e, u, min(many, <int>(last - u)), pairs + i, &rows, n)
                 u += many
             i += n
+    mesh_off(meshed)
 
 
 cdef inline void gated_blocks(const Op* op, int e, Py_ssize_t u, int blocks, const int* pairs, const Rows* rows,
@@ -247,6 +251,7 @@ cdef void op_experts_sum(const Op* op, const Step* step, int tid, int team) noex
     cdef Py_ssize_t lo, hi, p, r, t
     cdef Rows rows
     cdef float sums[GROUP * GATHERED * LANES]
+    cdef bint meshed = mesh_on(m, tokens * op.n[1])
     share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
     end = min(<int>hi * LANES, m.rows)
     for t in range(tokens):
@@ -264,6 +269,7 @@ cdef void op_experts_sum(const Op* op, const Step* step, int tid, int team) noex
                     add_expert(op, pairs[i + k % n], <int>(p + k // n) * LANES, sums + k * LANES)
                 p += panels
             i += n
+    mesh_off(meshed)
 
 
 cdef inline void add_expert(const Op* op, int pair, int row, const float* y) noexcept nogil:

@@ -51,8 +51,9 @@ cdef inline const uint8_t* panel_of(const Matrix* m, Py_ssize_t p, uint8_t* room
 
 cdef inline int portion(int tokens, int most) noexcept nogil:
     """How many of some tokens to take first: whole tiles, at most `most` tokens, all portions about alike."""
-    cdef int room = max(1, most // TILE), tiles = (tokens + TILE - 1) // TILE, n = (tiles + room - 1) // room
-    return min(tokens, (tiles + n - 1) // n * TILE)
+    cdef int each = MESH if TILED else TILE, tiles = (tokens + each - 1) // each
+    cdef int room = max(1, most // each), n = (tiles + room - 1) // room
+    return min(tokens, (tiles + n - 1) // n * each)
 
 
 cdef inline int chunks_of(const Matrix* m) noexcept nogil:
@@ -98,7 +99,7 @@ cdef inline void spread_group(const Matrix* m, Py_ssize_t p, int chunk, const ui
         for j in range(GROUP):
             m.spread(part_of(m, p + j, at), n, j, room)
         room.next = part_of(m, p, at + n) if at + n < end else next
-        m.spread_rows(room, n // BLOCK, x + 2 * m.cols + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
+        m.spread_rows(room, n // BLOCK, x + (0 if TILED else 2 * m.cols) + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
                       at == first, y)
         at += n
 
@@ -129,6 +130,7 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
     cdef int tokens = rows_of(op, step), t = 0, n, chunk
     cdef Py_ssize_t lo, hi, p, token_bytes = op.raw_stride * min(<int>COLS, m.cols) // m.cols
     cdef const uint8_t* panel
+    cdef bint meshed
     if m.spread != NULL:
         token_bytes = token_bytes * 2 // 3              # its codes are read in one of their two forms
     share((m.rows + LANES - 1) // LANES, tid, team, &lo, &hi)
@@ -138,6 +140,7 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
             for chunk in range(chunks_of(m)):
                 panel_times(op, p, panel, chunk, 0, tokens)
         return
+    meshed = mesh_on(m, tokens)
     while t < tokens:
         n = portion(tokens - t, <int>(CHUNK // token_bytes))
         for chunk in range(chunks_of(m)):
@@ -149,6 +152,7 @@ cdef void op_matmul(const Op* op, const Step* step, int tid, int team) noexcept 
                 panel_times(op, p, m.data + p * m.stride, chunk, t, t + n)
                 p += 1
         t += n
+    mesh_off(meshed)
 
 
 cdef inline void gate_panel(const Op* op, const Matrix* m, Py_ssize_t p, const uint8_t* x, int tokens, bint first,
@@ -209,7 +213,7 @@ cdef inline void gate_run(const Op* op, const Matrix* m, Py_ssize_t p, int block
 cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noexcept nogil:
     """q = act(matrix @ raw) * (other @ raw), in 8 bits: 32 rows at a time, which are one block. n, f: act."""
     cdef int tokens = rows_of(op, step), t = 0, n, k, many
-    cdef bint spreads
+    cdef bint spreads, meshed = mesh_on(op.matrix, tokens)
     cdef Py_ssize_t lo, hi, u
     cdef const uint8_t* x
     cdef float y[GATED_TOKENS * BLOCK]
@@ -231,3 +235,4 @@ cdef void op_gated_matmul(const Op* op, const Step* step, int tid, int team) noe
                                 u + k // n, u + k // n + 1)
             u += many
         t += n
+    mesh_off(meshed)

@@ -65,7 +65,8 @@ cdef inline void spread_block(int bits, int named, int offset, int halves, const
                 out.codes[(16 * b + 2 * k) * GROUP + panel] = even
                 out.codes[(16 * b + 2 * k + 1) * GROUP + panel] = odd
             else:
-                start[k // each] = vs_unraised(start[k // each], codes[half])
+                if not TILED:
+                    start[k // each] = vs_unraised(start[k // each], codes[half])
                 out.codes[(8 * b + k) * GROUP + panel] = codes[half]
     for i in range(8 // each):
         out.start[(8 // each * b + i) * GROUP + panel] = start[i]
@@ -214,6 +215,9 @@ cdef inline void spread_rows(int halves, int dots, bint has_min, const Spread* w
                              const Scale* scales, Py_ssize_t stride, int rows, bint first,
                              float* y) noexcept nogil:
     cdef int t = 0, line = 0, lines = w.bytes // 64 + 1, each = lines * MEET // rows + 1
+    if TILED:
+        mesh_rows(halves, has_min, w, blocks, x, scales, stride, rows, first, y)
+        return
     while t + MEET <= rows:
         fetch_next(w, line, min(line + each, lines))
         line += each

@@ -119,6 +119,6 @@ cdef void add_spreads() noexcept:
     add_spread(39, spread_mxfp4, rows_1)
     add_spread(41, spread_q1_0, rows_1)
     add_spread(42, spread_q2_0, rows_1)
-    if DOT_LIMIT:                   # where sums are wide, these have neither an offset nor much to unpack
+    if DOT_LIMIT or TILED:          # elsewhere they have neither an offset nor much to unpack
         add_spread(3, spread_q4_1, rows_1m)
         add_spread(12, spread_q4_k, rows_1m)

@@ -23,6 +23,13 @@ cdef extern from * nogil:
     #ifndef in_turn
     #define in_turn(i) (i)
     #endif
+    #ifndef TILED           /* tiles of a matrix unit */
+    #define TILED 0
+    #define tiles_on()
+    #define tiles_off()
+    #define tile_sums(halves, half, x, stride, codes, step, sums)
+    #define vs_load(p) vs_zero()
+    #endif
     """
     enum:
         LANES
@@ -34,6 +41,7 @@ cdef extern from * nogil:
         MEET            # tokens that a vector of such codes meets at once
         SPREADS         # 1: codes are unpacked for many tokens at once (spread.pxi)
         DOT_LIMIT       # what a sum may come to; 0: it has 32 bits and never gets there
+        TILED           # 1: a matrix unit multiplies them (mesh.pxi)
     ctypedef struct vf:
         pass
     ctypedef struct vu:
@@ -130,3 +138,10 @@ cdef extern from * nogil:
     # the same as vs_start, for the total, where a sum is too narrow
     vt vt_less(vt, int32_t less, vq, int offset)
     vf vt_value(vt, vf d)
+    # a thread's matrix unit made ready, and given back
+    void tiles_on()
+    void tiles_off()
+    # sums (16, LANES): 16 rows of activations, `stride` bytes apart, times the codes of LANES rows, `step` bytes from
+    # one four columns to the next; 32 columns, or 16 if halves is 2. half: 0 or 1, neighbours in time differ
+    void tile_sums(int halves, int half, const void* x, Py_ssize_t stride, const void* codes, Py_ssize_t step, void* sums)
+    vs vs_load(const void*)     # such sums of a row

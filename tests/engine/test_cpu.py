@@ -25,7 +25,7 @@ def python(code, **environment):
 @pytest.mark.skipif(not CPUINFO.exists(), reason="only Linux lists them in a file")
 def test_features_are_those_the_kernel_lists():
     words = set(CPUINFO.read_text().replace("\n", " ").split())
-    tables = (cpu.LEAF_1_ECX, cpu.LEAF_7_EBX, cpu.LEAF_7_ECX, cpu.LEAF_7_1_EAX)
+    tables = (cpu.LEAF_1_ECX, cpu.LEAF_7_EBX, cpu.LEAF_7_ECX, cpu.LEAF_7_EDX, cpu.LEAF_7_1_EAX)
     named = {name for table in tables for name in table} | {"asimddp", "asimdhp"}
     assert cpu.features() - {"neon"} == named & words
 
@@ -49,7 +49,7 @@ def test_an_instruction_set_can_be_forced(isa):
 
 def test_an_unknown_instruction_set_is_refused_by_name():
     answer = python("from llama_gguf import engine; engine.isa", LLAMA_GGUF_ISA="sse9")
-    assert "LLAMA_GGUF_ISA=sse9 is none of avx512, avxvnni, avx2, neon, generic" in answer
+    assert "LLAMA_GGUF_ISA=sse9 is none of amx, avx512, avxvnni, avx2, neon, generic" in answer
 
 
 def test_only_the_chosen_kernels_are_imported():
