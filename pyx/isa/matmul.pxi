@@ -99,8 +99,8 @@ cdef inline void spread_group(const Matrix* m, Py_ssize_t p, int chunk, const ui
         for j in range(GROUP):
             m.spread(part_of(m, p + j, at), n, j, room)
         room.next = part_of(m, p, at + n) if at + n < end else next
-        m.spread_rows(room, n // BLOCK, x + (0 if TILED else 2 * m.cols) + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
-                      at == first, y)
+        m.spread_rows(room, n // BLOCK, x + (0 if TILED else 2 * m.cols) + at,
+                      <const Scale*>(x + m.cols) + at // BLOCK, stride, rows, at == first, y)
         at += n
 
 

@@ -15,7 +15,8 @@ cdef struct Batch:
     float gain[BATCH]            # and what it takes off the error
     float minimum[BATCH]
     float middle[BATCH]          # of the block; y is around it, where there is a minimum
-    float low[BATCH]             # and its ends
+    float mean[BATCH]            # then around this, their weighted mean
+    float low[BATCH]             # the block's ends
     float high[BATCH]
 
 cdef struct Tries:               # which 1 / scale are tried: some, then two close to the best of them

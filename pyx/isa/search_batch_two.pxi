@@ -35,6 +35,23 @@ cdef struct LanePairs:       # the best so far
     vf minimum
 
 
+cdef inline vf to_mean(Batch* t, int n, bint plain, int c) noexcept nogil:
+    """Values become what they are above their weighted mean, which is returned: where one of them outweighs all
+    others, its products would leave no bits for theirs."""
+    cdef vf v, w = vf_set1(1), sw = vf_zero(), sx = vf_zero()
+    cdef int j
+    for j in range(n):
+        v = vf_load(t.y + BATCH * j + c * LANES)
+        if not plain:
+            w = vf_load(t.w + BATCH * j + c * LANES)
+            v = vf_mul(w, v)
+        sw, sx = vf_add(sw, w), vf_add(sx, v)
+    v = vf_div(sx, sw)
+    for j in range(n):
+        vf_store(t.y + BATCH * j + c * LANES, vf_sub(vf_load(t.y + BATCH * j + c * LANES), v))
+    return v
+
+
 cdef inline void sum_lanes(const Batch* t, int n, bint plain, int c, LaneSums* s) noexcept nogil:
     cdef vf v, w = vf_set1(1)
     cdef int j
@@ -54,10 +71,11 @@ cdef inline void try_lane_pairs(const Batch* t, int n, bint plain, int c, const 
     """As try_pairs, one pair for each block."""
     cdef vf zero = vf_zero(), top = vf_set1(high), xq = vf_zero(), qq = vf_zero(), sq = vf_zero()
     cdef vf v, q, wq, d, sharp, scale, minimum, gain
+    cdef vf middle = rounded(vf_min(vf_max(vf_mul(vf_sub(zero, least), inv), zero), top))   # the code of the mean
     cdef int j
     for j in range(n):
         v = vf_load(t.y + BATCH * j + c * LANES)
-        q = rounded(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top))
+        q = vf_sub(rounded(vf_min(vf_max(vf_mul(vf_sub(v, least), inv), zero), top)), middle)
         wq = q
         if not plain:
             wq = vf_mul(vf_load(t.w + BATCH * j + c * LANES), q)
@@ -74,6 +92,7 @@ cdef inline void try_lane_pairs(const Batch* t, int n, bint plain, int c, const 
     minimum = vf_pick(sharp, zero, minimum, zero)
     gain = vf_add(vf_mul(scale, xq), vf_mul(minimum, s.x))
     gain = vf_pick(scale, zero, gain, zero)
+    minimum = vf_sub(minimum, vf_mul(scale, middle))
     best.scale = vf_pick(gain, best.gain, scale, best.scale)
     best.minimum = vf_pick(gain, best.gain, minimum, best.minimum)
     best.gain = vf_max(gain, best.gain)
@@ -83,9 +102,10 @@ cdef inline void best_pairs_of_batch(Batch* t, int n, bint plain, float high) no
     """Three scales, with what they leave out cut above, on both sides or below; then four close to the best."""
     cdef LaneSums sums
     cdef LanePairs best
-    cdef vf natural, width, inv, step, zero = vf_zero(), one = vf_set1(1), found
+    cdef vf natural, width, inv, step, zero = vf_zero(), one = vf_set1(1), found, mean
     cdef int c, k, cut
     for c in range(BATCH // LANES):
+        mean = to_mean(t, n, plain, c)
         sum_lanes(t, n, plain, c, &sums)
         best.scale, best.minimum = zero, vf_div(sums.x, sums.w)
         best.gain = vf_mul(best.minimum, sums.x)
@@ -104,6 +124,7 @@ cdef inline void best_pairs_of_batch(Batch* t, int n, bint plain, float high) no
             try_lane_pairs(t, n, plain, c, &sums, high, inv, found, &best)
         vf_store(t.scale + c * LANES, best.scale)
         vf_store(t.minimum + c * LANES, best.minimum)
+        vf_store(t.mean + c * LANES, mean)
 
 
 cdef inline int half_pairs(const float* x, const float* w, Py_ssize_t n_cols, Py_ssize_t first, Py_ssize_t total,
@@ -131,8 +152,16 @@ cdef inline int half_pairs(const float* x, const float* w, Py_ssize_t n_cols, Py
             continue
         if on_grid(&t, b, high, pairs + b):
             settle(&t, b, high, pairs + b)
-        pairs[b] = Scale2(pairs[b].scale * t.unit[b], pairs[b].minimum * t.unit[b] + t.middle[b], 0, 0)
+        through_mean(pairs + b, t.unit[b])
+        pairs[b] = Scale2(pairs[b].scale * t.unit[b], (pairs[b].minimum + t.mean[b]) * t.unit[b] + t.middle[b], 0, 0)
     return m
+
+
+cdef inline void through_mean(Scale2* found, float unit) noexcept nogil:
+    """The line of values over codes goes through the mean of both, with the scale that is stored, too."""
+    cdef float scale = found.scale * unit, half = half_to_float(to_half(scale))
+    if half > 0 and half < <float>1e30:
+        found.minimum *= half / scale
 
 
 cdef inline Scale2 stored_before(const float* x, float low, float high, int most) noexcept nogil:

@@ -4,14 +4,15 @@ cdef struct Pair:        # what sixteen pairs of codes came to
     float gain
     int l
     int m
-    float xq
+    float middle         # code of the group's mean
+    float xq             # sums of values and codes around these
     float qq
     float q
 
 
-cdef void try_code_pairs(const float* x, const float* w, int n, const Sums* sums, float high, float d, float dmin,
+cdef void try_code_pairs(const float* y, const float* w, int n, const Sums* sums, float high, float d, float dmin,
                          const int* ls, const int* ms, Pair* best) noexcept nogil:
-    """`best` becomes the best of itself and sixteen pairs of codes."""
+    """`best` becomes the best of itself and sixteen pairs of codes; y: values around their mean."""
     cdef float gains[CANDIDATES]
     cdef float scales[CANDIDATES]
     cdef float inverse[CANDIDATES]
@@ -19,17 +20,19 @@ cdef void try_code_pairs(const float* x, const float* w, int n, const Sums* sums
     cdef float sums_xq[CANDIDATES]
     cdef float sums_qq[CANDIDATES]
     cdef float sums_q[CANDIDATES]
-    cdef vf zero = vf_zero(), top = vf_set1(high), inv, least, q, wq, v, xq, qq, sq
+    cdef float middles[CANDIDATES]
+    cdef vf zero = vf_zero(), top = vf_set1(high), mean = vf_set1(sums.mean), inv, least, q, wq, v, xq, qq, sq, middle
     cdef int c, j
     for c in range(CANDIDATES):
         scales[c], minimum[c] = d * <float>ls[c], dmin * <float>ms[c]
         inverse[c] = inverse_of(scales[c])
     for c in range(CANDIDATES // LANES):
-        inv, least = vf_load(inverse + c * LANES), vf_load(minimum + c * LANES)
+        inv, least = vf_load(inverse + c * LANES), vf_add(vf_load(minimum + c * LANES), mean)
+        middle = rounded(vf_min(vf_max(vf_mul(least, inv), zero), top))
         xq, qq, sq = zero, zero, zero
         for j in range(n):
-            v = vf_set1(x[j])
-            q = rounded(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top))
+            v = vf_set1(y[j])
+            q = vf_sub(rounded(vf_min(vf_max(vf_mul(vf_add(v, least), inv), zero), top)), middle)
             wq = vf_mul(vf_set1(w[j]), q)
             xq = vf_add(xq, vf_mul(wq, v))
             qq = vf_add(qq, vf_mul(wq, q))
@@ -37,14 +40,13 @@ cdef void try_code_pairs(const float* x, const float* w, int n, const Sums* sums
         vf_store(sums_xq + c * LANES, xq)
         vf_store(sums_qq + c * LANES, qq)
         vf_store(sums_q + c * LANES, sq)
+        vf_store(middles + c * LANES, middle)
         v = vf_load(scales + c * LANES)
-        xq = vf_mul(v, vf_sub(vf_add(xq, xq), vf_mul(v, qq)))       # 2 s xq - s s qq
-        v = vf_sub(vf_mul(vf_add(v, v), sq), vf_set1(2 * sums.x))   # 2 s q - 2 x
-        v = vf_sub(v, vf_mul(least, vf_set1(sums.w)))
-        vf_store(gains + c * LANES, vf_add(xq, vf_mul(least, v)))
+        least = vf_sub(vf_mul(v, middle), least)
+        vf_store(gains + c * LANES, gain_around_mean(v, least, vf_set1(sums.w), vf_set1(sums.x), xq, qq, sq))
     for c in range(CANDIDATES):
         if gains[c] > best.gain:
-            best[0] = Pair(gains[c], ls[c], ms[c], sums_xq[c], sums_qq[c], sums_q[c])
+            best[0] = Pair(gains[c], ls[c], ms[c], middles[c], sums_xq[c], sums_qq[c], sums_q[c])
 
 
 cdef inline void code_pairs_from(int l, int m, int high, int* ls, int* ms) noexcept nogil:
@@ -67,24 +69,32 @@ cdef void fit_code_pairs(const float* x, const float* w, float high, int top, co
     """Codes of all groups for d and dmin, which become those that these codes want."""
     cdef int ls[CANDIDATES]
     cdef int ms[CANDIDATES]
+    cdef float y[32]
     cdef int g, l, m
     cdef Sums sums
     cdef Pair best
     cdef Normal normal = Normal(0, 0, 0, 0, 0)
     for g in range(found.groups):
-        sums = sums_of(x + g * found.size, w + g * found.size, found.size)
-        best = Pair(-INFINITY, 0, 0, 0, 0, 0)
+        sums = around_mean(x + g * found.size, w + g * found.size, found.size, y)
+        best = Pair(-INFINITY, 0, 0, 0, 0, 0, 0)
         l = <int>min(<float>1000, ideal[g].scale * inverse_of(d[0]))
         m = <int>min(<float>1000, max(<float>-1000, -ideal[g].minimum * inverse_of(dmin[0])))
         code_pairs_from(min(l, top) - 1, min(m, top) - 1, top, ls, ms)
-        try_code_pairs(x + g * found.size, w + g * found.size, found.size, &sums, high, d[0], dmin[0], ls, ms, &best)
+        try_code_pairs(y, w + g * found.size, found.size, &sums, high, d[0], dmin[0], ls, ms, &best)
         found.l[g], found.m[g] = <int8_t>best.l, <int8_t>best.m
-        normal.ll += <double>(best.l * best.l) * best.qq
-        normal.lm += <double>(best.l * best.m) * best.q
-        normal.mm += <double>(best.m * best.m) * sums.w
-        normal.lx += <double>best.l * best.xq
-        normal.mx += <double>best.m * sums.x
+        add_group(&best, &sums, &normal)
     solve(&normal, d, dmin)
+
+
+cdef inline void add_group(const Pair* s, const Sums* sums, Normal* normal) noexcept nogil:
+    """Sums around zero in double precision, where those around the mean fit into them."""
+    cdef double w = sums.w, x = sums.x + w * sums.mean, q = s.q + w * s.middle
+    cdef double qq = s.qq + s.middle * (s.q + q), xq = s.xq + <double>s.middle * sums.x + sums.mean * q
+    normal.ll += <double>(s.l * s.l) * qq
+    normal.lm += <double>(s.l * s.m) * q
+    normal.mm += <double>(s.m * s.m) * w
+    normal.lx += s.l * xq
+    normal.mx += s.m * x
 
 
 cdef inline double gain_of(const Normal* s, double d, double dmin) noexcept nogil:
@@ -94,7 +104,7 @@ cdef inline double gain_of(const Normal* s, double d, double dmin) noexcept nogi
 cdef inline void solve(const Normal* s, float* d, float* dmin) noexcept nogil:
     """The best d and dmin, unless these sums cannot tell."""
     cdef double det = s.ll * s.mm - s.lm * s.lm, new_d = d[0], new_dmin = dmin[0]
-    if det > SHARP * s.ll * s.mm:
+    if det > 1e-9 * s.ll * s.mm:
         new_d, new_dmin = (s.lx * s.mm - s.mx * s.lm) / det, (s.lx * s.lm - s.mx * s.ll) / det
     elif s.ll > 0:
         new_d = (s.lx + new_dmin * s.lm) / s.ll
@@ -116,7 +126,7 @@ cdef void fit_super_pairs(const float* x, const float* w, int groups, const Code
     if found.unit == 0:
         return
     for g in range(groups):
-        ideal[g] = best_pair(y + g * found.size, w + g * found.size, found.size, codes, True)
+        ideal[g] = best_pair(y + g * found.size, w + g * found.size, found.size, codes)
         part[g], weight[g] = ideal[g].scale, ideal[g].qq
     d = best_scale(part, weight, groups, scale_codes).scale
     for g in range(groups):

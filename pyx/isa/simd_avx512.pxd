@@ -110,7 +110,7 @@ cdef extern from * nogil:
     #define vt_less(t, less, q, offset) _mm512_fmadd_ps(_mm512_set1_ps((float)(offset) * (less)), q, t)
     #define vt_more(t, s, q) _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), q, t)
     #define vt_value(t, d) (t)
-    #ifdef LG_AMX       /* tiles: 0, 1 sums; 2, 3 activations; 4, 5 codes. GCC 12's own words forget that they read memory */
+    #ifdef LG_AMX       /* tiles 0, 1: sums; 2, 3: activations; 4, 5: codes. (GCC 12's own words forget memory.) */
     #define TILED 1
     #define vs_load(p) _mm512_loadu_si512(p)
     static const struct { uint8_t palette, start, rest[14]; uint16_t bytes[16]; uint8_t rows[16]; } tile_shapes = {

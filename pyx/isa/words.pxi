@@ -143,5 +143,6 @@ cdef extern from * nogil:
     void tiles_off()
     # sums (16, LANES): 16 rows of activations, `stride` bytes apart, times the codes of LANES rows, `step` bytes from
     # one four columns to the next; 32 columns, or 16 if halves is 2. half: 0 or 1, neighbours in time differ
-    void tile_sums(int halves, int half, const void* x, Py_ssize_t stride, const void* codes, Py_ssize_t step, void* sums)
+    void tile_sums(int halves, int half, const void* x, Py_ssize_t stride, const void* codes, Py_ssize_t step,
+                   void* sums)
     vs vs_load(const void*)     # such sums of a row

@@ -2,8 +2,9 @@
 
     pip install libgguf==0.2.2 && python -m tests.quantize.make_libgguf_errors
 
-For every type and every set of rows of `rows.py` two numbers, the relative error without importance and under it.
-libgguf cannot write Q2_0.
+For every type and every set of rows of `rows.py` two numbers, the relative error without importance and under it; and
+where few columns have nearly all importance, the error under it and that of the other columns. libgguf cannot write
+Q2_0.
 """
 
 import json
@@ -15,7 +16,7 @@ from llama_gguf.engine.quants import dequantize
 from llama_gguf.gguf.types import TYPES
 from llama_gguf.quantize.rows import QUANTIZERS
 
-from .rows import ERRORS, importance, relative_error, row_sets
+from .rows import ERRORS, importance, others, peaked, relative_error, row_sets
 
 ONES_FOR = ("IQ1_S", "IQ2_XXS", "IQ2_XS")  # libgguf refuses these without importance
 
@@ -37,6 +38,12 @@ def main():
             plain = relative_error(values, stored(values, TYPES[name], None))
             weighted = relative_error(values, stored(values, TYPES[name], weights), weights)
             found[f"{name} {title}"] = [round(float(error), 9) for error in (plain, weighted)]
+        for title in ("normal", "heavy tails"):
+            values = row_sets()[title]
+            weights, rest = peaked(values.shape[1]), others(values.shape[1])
+            theirs = stored(values, TYPES[name], weights)
+            errors = relative_error(values, theirs, weights), relative_error(values, theirs, rest)
+            found[f"{name} {title}, peaked"] = [round(float(error), 9) for error in errors]
     lines = ",\n".join(f"{json.dumps(title)}: {errors}" for title, errors in found.items())
     ERRORS.write_text(f"{{\n{lines}\n}}\n")
 

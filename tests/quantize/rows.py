@@ -33,6 +33,20 @@ def importance(n_cols, seed=1):
     return (np.random.default_rng(seed).gamma(0.7, size=n_cols) + 1e-3).astype(np.float32)
 
 
+def peaked(n_cols):
+    """Importance of a layer with massive activations: one column in 256 outweighs all others a million times."""
+    weights = importance(n_cols)
+    weights[13::256] *= 1e6
+    return weights
+
+
+def others(n_cols):
+    """The importance of the columns that `peaked` leaves alone."""
+    weights = importance(n_cols)
+    weights[13::256] = 0
+    return weights
+
+
 def relative_error(values, stored, weights=1.0):
     """sqrt(sum(w (values - stored)**2) / sum(w values**2))"""
     wrong = np.square(values.astype(np.float64) - stored) * weights
