@@ -116,7 +116,7 @@ cdef void fit_super_pairs(const float* x, const float* w, int groups, const Code
     if found.unit == 0:
         return
     for g in range(groups):
-        ideal[g] = best_pair(y + g * found.size, w + g * found.size, found.size, codes, True)
+        ideal[g] = best_pair(y + g * found.size, w + g * found.size, found.size, codes)
         part[g], weight[g] = ideal[g].scale, ideal[g].qq
     d = best_scale(part, weight, groups, scale_codes).scale
     for g in range(groups):

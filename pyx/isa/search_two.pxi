@@ -21,10 +21,10 @@ cdef inline Sums sums_of(const float* x, const float* w, int n) noexcept nogil:
     return s
 
 
-cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* sums, float high, bint below,
-                           const float* inverse, const float* minimum, Scale2* best) noexcept nogil:
-    """As try_scales, for sixteen pairs: codes are nearest to (x - minimum) * inverse. `below`: minimums above zero,
-    which some types cannot store, are not allowed, and become zero."""
+cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* sums, float high, const float* inverse,
+                           const float* minimum, Scale2* best) noexcept nogil:
+    """As try_scales, for sixteen pairs: codes are nearest to (x - minimum) * inverse. Minimums above zero, which Q2_K,
+    Q4_K and Q5_K cannot store, become zero."""
     cdef float gains[CANDIDATES]
     cdef float gains0[CANDIDATES]
     cdef float scales[CANDIDATES]
@@ -58,22 +58,22 @@ cdef inline void try_pairs(const float* x, const float* w, int n, const Sums* su
         vf_store(scales0 + c * LANES, s)
         vf_store(gains0 + c * LANES, vf_mul(s, xq))
     for c in range(CANDIDATES):
-        if below and minima[c] > 0 or sharp[c] <= 0:
+        if minima[c] > 0 or sharp[c] <= 0:
             scales[c], minima[c], gains[c] = scales0[c], 0, gains0[c]
         if gains[c] > best.gain and scales[c] > 0:
             best.gain, best.scale, best.minimum, best.qq = gains[c], scales[c], minima[c], squares[c]
 
 
-cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes, bint below) noexcept nogil:
-    """The scale, not negative, and the minimum for n values of the order of one with importance w."""
+cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes) noexcept nogil:
+    """The scale, not negative, and the minimum, not positive, for n values of the order of one with importance w."""
     cdef Sums sums = sums_of(x, w, n)
-    cdef float lowest = min(sums.lowest, 0) if below else sums.lowest
+    cdef float lowest = min(sums.lowest, 0)
     cdef float highest = sums.highest, width = highest - lowest, step, natural
     cdef float inverse[CANDIDATES]
     cdef float minimum[CANDIDATES]
     cdef Scale2 best = Scale2(0, lowest, 0, 0)
     cdef int c, turn
-    if below and sums.x < 0 or not below:
+    if sums.x < 0:
         best.minimum = sums.x / sums.w
         best.gain = best.minimum * sums.x
     if width <= 0:
@@ -84,11 +84,11 @@ cdef Scale2 best_pair(const float* x, const float* w, int n, const Codes* codes,
         inverse[c] = natural * (1 + codes.from_ / codes.high + step * <float>(c % 5))
         minimum[c] = lowest + (width - codes.high / inverse[c]) * <float>(c // 5) / 2
     inverse[15], minimum[15] = natural, lowest
-    try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+    try_pairs(x, w, n, &sums, codes.high, inverse, minimum, &best)
     for turn in range(2):
         if best.scale > 0:
             around(&best, natural * step / (4 if turn == 0 else 12), inverse, minimum)
-            try_pairs(x, w, n, &sums, codes.high, below, inverse, minimum, &best)
+            try_pairs(x, w, n, &sums, codes.high, inverse, minimum, &best)
     return best
 
 
