@@ -1,4 +1,4 @@
-"""A file whose bytes go to the disk while more are made, so that little is left for the fsync at its end to wait for."""
+"""A file whose bytes go to the disk while more are made, so that its fsync has little left to wait for."""
 
 import contextlib
 import ctypes
@@ -34,7 +34,7 @@ def start_writeback(fd):
 
 
 def _sync_file_range():
-    """The C library's function, or None. fdatasync would do the same anywhere, but waits, and makes a journal commit."""
+    """The C library's function, or None. fdatasync would do the same anywhere, but waits."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             call = ctypes.CDLL(None).sync_file_range
