@@ -38,6 +38,10 @@ class CacheShape:
     def state_bytes(self, spec):
         return 4 * padded(spec.size) * self.n_seq
 
+    def kept_bytes(self):
+        """Of the copies of states that `mark` makes, once there are as many as there may be."""
+        return MARKS * sum(map(self.state_bytes, self.states.values()))
+
     def shared(self):
         """Are there layers whose values are part of their keys?"""
         return any(s.shared for s in self.specs.values())
@@ -114,11 +118,12 @@ class KVCache(CacheShape):
 
     def mark(self, seq):
         """Keep a copy of the states as they are, so that the sequence can come back to here."""
-        if states := self.copy_states(seq):
-            marks = self._marks[seq]
-            marks[self.lengths[seq]] = states
-            while len(marks) > MARKS:
+        marks, here = self._marks[seq], self.lengths[seq]
+        if self._states and here:
+            marks.pop(here, None)
+            while len(marks) >= MARKS:
                 del marks[min(marks)]
+            marks[here] = self.copy_states(seq)
 
     def truncate(self, seq, n=0):
         """Forget all positions of a sequence from n on; how many are left.

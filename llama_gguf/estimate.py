@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from .errors import OutOfMemory
 
-PARTS = ("weights", "mapped", "cache", "states", "activations", "vocabulary")
+PARTS = ("weights", "mapped", "cache", "states", "kept", "activations", "vocabulary")
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,9 @@ class Estimate:
 
     `weights`: panels and float vectors, of its own. `mapped`: pages of the file that are read where they are; the
     system can take them back when memory is short, and reads them again. `cache` and `states`: of `n_seq` full
-    sequences. `activations`: buffers of a step of `batch` tokens. `vocabulary`: of the tokenizer. `layers`: one row for
-    each that keeps something of every position or sequence. `read`: bytes that one token's pass reads of weights.
+    sequences. `kept`: copies of states that a conversation comes back to. `activations`: buffers of a step of `batch`
+    tokens. `vocabulary`: of the tokenizer. `layers`: one row for each that keeps something of every position or
+    sequence. `read`: bytes that one token's pass reads of weights.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Estimate:
     mapped: int
     cache: int
     states: int
+    kept: int
     activations: int
     vocabulary: int
     read: int
@@ -39,7 +41,7 @@ class Estimate:
     @property
     def own(self):
         """Bytes that cannot be given back while the model is in use."""
-        return self.weights + self.cache + self.states + self.activations + self.vocabulary
+        return self.weights + self.cache + self.states + self.kept + self.activations + self.vocabulary
 
     @property
     def total(self):
@@ -67,7 +69,8 @@ class Estimate:
         raise OutOfMemory(
             f"{_size(self.total)} are needed, but {_size(self.available)} of memory are free: weights take "
             f"{_size(self.weights + self.mapped)}, the cache of {self.n_ctx:,} positions "
-            f"{_size(self.cache + self.states)}, the rest {_size(self.activations + self.vocabulary)}; {smaller}"
+            f"{_size(self.cache + self.states + self.kept)}, the rest {_size(self.activations + self.vocabulary)}; "
+            f"{smaller}"
             f"{'' if self.kv_type == 'Q8_0' else ', Q8_0 keys and values take half'}; --force (force=True) loads it",
             path=self.name,
         )
@@ -78,11 +81,13 @@ class Estimate:
             ("mapped", self.mapped, "pages of the file"),
             ("cache", self.cache, f"{self.n_ctx:,} positions as {self.kv_type}"),
             ("states", self.states, "of recurrent layers"),
+            ("kept", self.kept, "states to come back to"),
             ("activations", self.activations, f"of steps of {self.batch} tokens"),
             ("vocabulary", self.vocabulary, ""),
             ("total", self.total, f"of {_size(self.available)} free: {'fits' if self.fits else 'does not fit'}"),
         ]
-        lines = [f"{name:12}{_size(n):>10}  {about}".rstrip() for name, n, about in rows if n or name != "states"]
+        shown = [row for row in rows if row[1] or row[0] not in ("states", "kept")]
+        lines = [f"{name:12}{_size(n):>10}  {about}".rstrip() for name, n, about in shown]
         return "\n".join([f"{self.name}: {self.arch}", *lines, self._contexts()])
 
     def _repr_html_(self):

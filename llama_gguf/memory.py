@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .cache import PAGE, head_bytes, padded
+from .cache import MARKS, PAGE, head_bytes, padded
 
 SHARE = 0.25  # of the free memory that a context may take when nobody asked for its size
 LEAST = 512
@@ -70,5 +70,5 @@ def bytes_of_states(states):
 
 def context(h, caches, kv_type="F16", states=None):
     """The model's own context, or as much of it as a share of the free memory holds."""
-    each, fixed = max(1, bytes_per_position(caches, kv_type)), bytes_of_states(states or {})
+    each, fixed = max(1, bytes_per_position(caches, kv_type)), (1 + MARKS) * bytes_of_states(states or {})
     return max(min(h.context, LEAST), min(h.context, int((available() - fixed) * SHARE / each) // PAGE * PAGE))

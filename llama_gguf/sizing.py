@@ -156,6 +156,7 @@ class _Sized:
             "mapped": self.matrices + sum(int(n * -math.expm1(-touched / n)) for n in self.tables),
             "cache": sum(sum(shape.sizes(spec)) for spec in shape.specs.values()),
             "states": sum(map(shape.state_bytes, shape.states.values())),
+            "kept": shape.kept_bytes(),
             "activations": self._activations(shape, self.step(n_ctx)),
         }
 

@@ -5,6 +5,8 @@ would run as this one and give wrong answers. Three kinds of keys are none of th
 whose value is what a model does anyway, and those that a family's WITHOUT_EFFECT names, with the reason beside it.
 """
 
+import math
+
 from .gguf.values import LazyArray
 
 DESCRIBING = {  # what they describe is read from elsewhere, or is no part of a forward pass over text
@@ -14,6 +16,7 @@ DESCRIBING = {  # what they describe is read from elsewhere, or is no part of a 
     "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count",
     "expert_feed_forward_length", "expert_shared_feed_forward_length", "attention.q_lora_rank",
     "attention.value_length_mla", "dense_2_feat_in", "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out",
+    "attention.recurrent_layers",
     "expert_group_used_count",  # read wherever there are groups
     "n_deepstack_layers", "deepstack_mapping",  # where features of pictures are added
 }
@@ -29,13 +32,18 @@ DUMP = ("swin_norm", "rescale_every_n_layers", "time_mix_extra_dim")
 """Keys of three families that have nothing in common: a file with all of them is from llama.cpp's own saver (as after
 its finetuning), which writes the keys of all families, most of them as they stood by default.
 """
+SAVED = {  # those of them that stand there, in a model that has no such thing, and are not idle
+    "activation.situ_beta": 1.0, "attention.indexer.kpool_select_tail": True, "attn_logit_softcapping": 50.0,
+    "expert_group_scale": 0.05, "final_logit_softcapping": 30.0, "kda.gate_lower_bound": -math.inf,
+    "router_logit_softcapping": 30.0, "token_shift_count": 2,
+    "attention.max_alibi_bias": 8.0, "attention.temperature_scale": 0.1,  # what BLOOM, what Llama 4 does
+}
 
 
 def check(meta, family, h):
     """ModelError for the first key that the metadata has, nobody asked for, and that says something. h: HParams."""
     prefix = f"{meta.arch}."
-    if all(meta.has(f".{key}") for key in DUMP):
-        return
+    saved = SAVED if all(prefix + key in meta for key in DUMP) else {}
     passed = DESCRIBING | getattr(family, "WITHOUT_EFFECT", {}).keys()
     for full in meta:
         key = full.removeprefix(prefix)
@@ -43,7 +51,7 @@ def check(meta, family, h):
             continue
         if (h.rope is None and key.startswith("rope.")) or (h.routing is None and key.startswith("expert_")):
             continue
-        if not idle(meta, key, meta[full], h):
+        if not idle(meta, key, meta[full], h) and not (key in saved and like(meta[full], saved[key])):
             raise meta.error(full, f"is {shown(meta[full])}, which {meta.arch} models as llama-gguf knows them do not "
                              "read: the file is some other structure and may give wrong answers")
 
@@ -61,6 +69,11 @@ def idle(meta, key, value, h):
     if key in LIKE:
         return value in (0, meta.get(meta.full(f".{LIKE[key]}"), {"rope.freq_base_swa": 10000.0}.get(key)))
     return value in (0, "") or (value == 1 and key.endswith(ONE))
+
+
+def like(value, number):
+    """Are they the same, as float32?"""
+    return isinstance(value, int | float) and math.isclose(value, number, rel_tol=1e-6)
 
 
 def shown(value):

@@ -22,7 +22,7 @@ KINDS = {name: first + i for first, names in {  # the order of operations in tab
         "experts_scale",
     57: "conv scan scan_heads delta l2_norm softplus",
     68: "heads_part heads_join heads_matmul",
-    80: "combine resize sparse",
+    80: "combine match_rms sparse",
 }.items() for i, name in enumerate(names.split())}
 KINDS["input"] = KINDS["copy"]  # from the caller's array
 PAGE_SIZE, KEY_TILE = PAGE, KEYS

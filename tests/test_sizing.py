@@ -65,6 +65,21 @@ def test_caches_states_and_weights_are_those_that_are_made(pair):
     assert told.cache == sum(array.nbytes for pair in cache._memory.values() for array in pair)
     assert told.states == sum(array.nbytes for array in cache._states.values())
     assert sum(row["bytes"] for row in told.layers) == told.cache + told.states
+
+
+def test_kept_states_are_those_that_are_made(pair):
+    file, model = pair
+    told = sizing.estimate(file, n_ctx=100, n_seq=2, repack=True, n_threads=2)
+    session = model.session(n_ctx=100, n_seq=2)
+    if not session.ends or not model.graph.causal:
+        pytest.skip("an encoder has no prompt to come back to")
+    for seq in range(2):
+        for _ in range(4):
+            session.forward([1, 2, 3], seq, mark=True)
+    kept = [states for marks in session.cache._marks for states in marks.values()]
+    assert told.kept == sum(array.nbytes for states in kept for array in states.values())
+    assert told.own - told.kept == told.weights + told.cache + told.states + told.activations + told.vocabulary
+    assert (told.kept > 0) == bool(told.states) == ("\nkept " in str(told))
     rooms = {id(a.base): a.base.nbytes for name, a in model.store._arrays.items() if name in model.store._bindings}
     panels = {name.partition("[")[0] for name in model.store._bindings}
     vectors = sum(4 * t.n_elements for t in file.tensors.values() if t.name not in panels)

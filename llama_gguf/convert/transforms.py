@@ -152,6 +152,12 @@ def as_many_rows(x, n):
     return np.concatenate((x[:n], np.zeros((max(0, n - len(x)), *x.shape[1:]), x.dtype)))
 
 
+@step(None, values=True)
+def ones_unless(x, used):
+    """Factors that config.json may leave unused. They cannot be had back."""
+    return x if used else np.ones_like(x)
+
+
 def _tiled(x, keys, values, width, axis=0):
     x = np.moveaxis(x, axis, 0)
     out = x.reshape(keys, values // keys, width, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)

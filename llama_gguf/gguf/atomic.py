@@ -5,10 +5,13 @@ Whoever has the old file mapped keeps its bytes; a crash leaves the old file or 
 
 import contextlib
 import errno
+import io
 import os
 import re
 import shutil
 import stat
+
+from llama_gguf.gguf.writeback import EagerFile
 
 try:
     import fcntl
@@ -32,7 +35,7 @@ def replacing(path, size=None, force=False, inputs=(), rename=None):
     _check_space(folder, path, size)
     temp = _beside(path)
     try:
-        with open(temp, "xb") as out:
+        with io.BufferedWriter(EagerFile(temp, "x")) as out:
             _lock(out)
             yield out
             out.flush()

@@ -24,5 +24,5 @@ class Streams:
         """Heads that all begin at the same place."""
         self.add(self.task(r, "heads_part", n=(r.attrs["times"], 0, 0)))
 
-    def do_resize(self, r):
+    def do_match_rms(self, r):
         self.add(self.task(r, n=(r.attrs["heads"],), f=(r.attrs["least"],)))

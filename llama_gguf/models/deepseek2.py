@@ -19,7 +19,7 @@ def hparams(meta):
     rotated = meta.int(".rope.dimension_count", lo=2)
     sigmoid = meta.int(".expert_gating_func", 2 if is_glm(meta) else 1) == 2
     grows = meta.float(".attention.temperature_scale", 0.0)
-    lengths = meta.int(".attention.temperature_length", *(() if grows else (0,)), lo=bool(grows))
+    lengths = meta.int(".attention.temperature_length", *(() if grows else (0,)), lo=1 if grows else 0)
     return {
         "temper_by": (grows, lengths) if grows else None,
         "rope": "norm",

@@ -11,7 +11,17 @@ from dataclasses import replace
 
 from ..hparams import key_sources, local_layers
 from ..nn import gated_mlp, gelu, output, rms_norm, shared_attention, softcap, sparse, times_vector
-from ..nn.streams import correct, gather, laurel, layer_input, layer_inputs, predict, spread, stream, to_others
+from ..nn.streams import (
+    correct,
+    expand_streams,
+    laurel,
+    layer_input,
+    layer_inputs,
+    merge_streams,
+    predict,
+    stream,
+    to_others,
+)
 
 NAMES = ("gemma3n",)
 
@@ -41,7 +51,7 @@ def deviations(meta, layers):
 
 
 def embed(w, x, h):
-    return spread(w, layer_inputs(w, x * h.width**0.5, h), h)
+    return expand_streams(w, layer_inputs(w, x * h.width**0.5, h), h)
 
 
 def network(w, x, least):
@@ -63,4 +73,4 @@ def block(w, x, h, layer):
 
 
 def head(w, x, h):
-    return softcap(output(w, rms_norm(gather(w, x, h), w.output_norm)), h.logit_cap)
+    return softcap(output(w, rms_norm(merge_streams(w, x, h), w.output_norm)), h.logit_cap)

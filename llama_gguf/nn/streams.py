@@ -53,19 +53,19 @@ def stream(x, h):
     return active
 
 
-def spread(w, x, h):
-    """x, and behind it the other streams: products of x, as long as it is."""
+def expand_streams(w, x, h):
+    """x, and behind it the other streams: products of x, brought to its root mean square."""
     n = h.streams - 1
     others = heads_matmul(w.altup_proj, repeat(x, n))
-    return heads_join(x, resize(others, x, n), 1, "streams")
+    return heads_join(x, match_rms(others, x, n), 1, "streams")
 
 
-def gather(w, x, h):
-    """The mean of the first stream and of products of the others, as long as the first."""
+def merge_streams(w, x, h):
+    """The mean of the first stream and of products of the others, brought to that of the first."""
     n = h.streams - 1
     first, rest = split(x, h.width, n * h.width)
     total = first
-    for other in split(resize(heads_matmul(w.altup_unembd_proj, rest), first, n), *[h.width] * n):
+    for other in split(match_rms(heads_matmul(w.altup_unembd_proj, rest), first, n), *[h.width] * n):
         total = total + other
     return total * (1 / h.streams)
 
@@ -107,7 +107,7 @@ def repeat(x, n):
     return x.graph.emit("repeat", x, width=n * x.width, times=n)
 
 
-def resize(x, like, heads):
-    """Each head of x made as long as `like`."""
+def match_rms(x, like, heads):
+    """Each head of x, scaled to the root mean square of `like`."""
     x.need_heads(heads, like.width)
-    return x.graph.emit("resize", x, like, width=x.width, heads=heads, least=LEAST)
+    return x.graph.emit("match_rms", x, like, width=x.width, heads=heads, least=LEAST)

@@ -23,7 +23,7 @@ def do_repeat(g, r, x):
     return np.tile(x, r.attrs["times"])
 
 
-def do_resize(g, r, x, like):
+def do_match_rms(g, r, x, like):
     heads = x.reshape(len(x), r.attrs["heads"], -1)
     size = np.maximum(np.mean(heads * heads, -1, keepdims=True), np.float32(r.attrs["least"]))
     return (heads * np.sqrt(np.mean(like * like, -1)[:, None, None] / size)).reshape(x.shape)

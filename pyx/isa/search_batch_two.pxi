@@ -165,7 +165,8 @@ cdef inline void through_mean(Scale2* found, float unit) noexcept nogil:
 
 
 cdef inline Scale2 stored_before(const float* x, float low, float high, int most) noexcept nogil:
-    """The halves whose codes all values are, as after an earlier quantization, using all but two codes; or zeros."""
+    """The scale and minimum, halves, of an earlier quantization: 32 values are exactly codes of it, the lowest and the
+    highest at least most - 2 codes apart. Zeros where there is none such."""
     cdef float d, m
     cdef int span, first
     for span in range(most, most - 3, -1):

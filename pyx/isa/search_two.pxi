@@ -31,7 +31,7 @@ cdef inline void try_pairs(const float* y, const float* w, int n, const Sums* su
                            const float* minimum, Scale2* best) noexcept nogil:
     """As try_scales, for sixteen pairs: codes are nearest to (y - minimum) * inverse, and minimum is around the mean.
 
-    Codes are taken around that of the mean. Minimums above zero cannot be stored, and become zero.
+    Codes are taken around that of the mean. Minimums above zero, which Q2_K, Q4_K and Q5_K cannot store, become zero.
     """
     cdef float gains[CANDIDATES]
     cdef float gains0[CANDIDATES]

@@ -40,8 +40,8 @@ cdef inline float mean_square(const float* x, int n) noexcept nogil:
     return sum / n
 
 
-cdef void op_resize(const Op* op, const Step* step, int tid, int team) noexcept nogil:
-    """Each head of a made as long as b. n: heads; f: the least mean square that is divided by."""
+cdef void op_match_rms(const Op* op, const Step* step, int tid, int team) noexcept nogil:
+    """Each head of a, scaled to the root mean square of b. n: heads; f: the least mean square that is divided by."""
     cdef int heads = op.n[0], size = op.width // op.n[0], h, i
     cdef Py_ssize_t lo, hi, u, t
     cdef const float* x
@@ -89,4 +89,4 @@ cdef void op_sparse(const Op* op, const Step* step, int tid, int team) noexcept 
 
 
 cdef void add_streams(op_fn* o) noexcept:
-    o[80], o[81], o[82] = op_combine, op_resize, op_sparse
+    o[80], o[81], o[82] = op_combine, op_match_rms, op_sparse

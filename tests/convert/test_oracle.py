@@ -97,9 +97,19 @@ def test_a_table_with_fewer_rows_than_tokens_is_filled_up(tmp_path):
     assert len(found) == 263 and not found[260:].any()
 
 
+def test_factors_that_config_json_leaves_unused_are_ones(tmp_path):
+    """transformers then multiplies by none; a file has no way to leave them out."""
+    made = folder_of("gemma3n", tmp_path / "folder")
+    told = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps(told | {"altup_correct_scale": False}))
+    convert(made, tmp_path / "made.gguf", "F32")
+    for name, values in tensors(golden("gemma3n")).items():
+        factors = np.ones_like(values) if "altup_correct_scale" in name else values
+        np.testing.assert_array_equal(tensors(tmp_path / "made.gguf")[name], factors, name)
+
+
 @pytest.mark.parametrize(("name", "change", "named"), [
     ("gemma3n", {"activation_sparsity_pattern": [0.5]}, "activation_sparsity_pattern"),
-    ("gemma3n", {"altup_correct_scale": False}, "altup_correct_scale"),
     ("gemma4", {"layer_types": ["full_attention"]}, "layer_types"),
 ])
 def test_what_gguf_cannot_say_of_gemma_is_named(name, change, named, tmp_path):

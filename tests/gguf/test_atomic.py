@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from llama_gguf.gguf import atomic, replacing
+from llama_gguf.gguf import atomic, replacing, writeback
 from llama_gguf.gguf.atomic import replacing_all
 
 
@@ -186,3 +186,34 @@ def test_several_files_appear_or_none(tmp_path, monkeypatch, links):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"b": b"old"}
     write_all()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys("abc", b"new")
+
+
+def test_bytes_go_to_the_disk_while_more_are_made(path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(writeback, "EVERY", 1000)
+    monkeypatch.setattr(writeback, "sync_file_range", lambda fd, *rest: calls.append((os.fstat(fd).st_size, *rest)))
+    raw = os.urandom(1_000_000)
+    with replacing(path) as out:
+        for start in range(0, len(raw), 700):  # less than the buffer holds, so that flushes are uneven
+            out.write(raw[start : start + 700])
+        assert out.tell() == len(raw)
+        sizes = [size for size, *_ in calls]
+        assert sizes == sorted(set(sizes)) and len(sizes) >= 5 and sizes[0] >= 1000 and sizes[-1] > 800_000
+    assert {tuple(rest) for _, *rest in calls} == {(0, 0, 2)}
+    assert path.read_bytes() == raw
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's system call")
+def test_the_system_takes_the_call_to_write_back(path):
+    with open(path, "wb") as file:
+        file.write(b"new")
+        file.flush()
+        assert writeback.sync_file_range(file.fileno(), 0, 0, writeback.SYNC_FILE_RANGE_WRITE) == 0
+
+
+@pytest.mark.parametrize("call", [None, lambda *_: -1])
+def test_a_system_that_cannot_write_back_early_writes_all_the_same(path, monkeypatch, call):
+    monkeypatch.setattr(writeback, "EVERY", 10)
+    monkeypatch.setattr(writeback, "sync_file_range", call)
+    write(path, bytes(100_000))
+    assert path.read_bytes() == bytes(100_000)

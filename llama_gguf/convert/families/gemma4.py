@@ -8,8 +8,14 @@ from ...gguf import Typed
 from ..family import Family
 from ..keys import COMMON, scaling_type
 from ..rules import To
-from ..transforms import as_many_rows
+from ..transforms import as_many_rows, ones_unless
 from .parts import ATTENTION, MLP, QK_NORMS, SANDWICH
+
+
+def scaled(c):
+    """Is the stream that is active multiplied before the layer's own numbers are added? A file always does."""
+    return c.get("altup_correct_scale", default=True)
+
 
 PER_LAYER = {
     "embed_tokens_per_layer": To("per_layer_token_embd", as_many_rows("n_tokens")),
@@ -24,7 +30,7 @@ ALTUP = {
     "embed_tokens": To("token_embd", as_many_rows("n_tokens")),
     "altup_projections.*": "altup_proj",
     "altup_unembed_projections.*": "altup_unembd_proj",
-    "layers.#.altup.correct_output_scale": "altup_correct_scale.weight",
+    "layers.#.altup.correct_output_scale": To("altup_correct_scale.weight", ones_unless(scaled)),
     "layers.#.altup.correction_coefs": "altup_correct_coef",
     "layers.#.altup.prediction_coefs": "altup_predict_coef",
     "layers.#.altup.modality_router": "altup_router",
@@ -73,11 +79,6 @@ def quantile(share):
         return float("-inf")
     root = np.float32(2**0.5)
     return float(np.float32(NormalDist().inv_cdf(share) / 2**0.5) * root)
-
-
-def altup_scaled(c):
-    if c.get("altup_correct_scale") is False:
-        raise c.error("altup_correct_scale is false, which GGUF cannot say")
 
 
 def whole(name, narrow=None):
@@ -133,7 +134,6 @@ KEYS3N = KEYS | {
     ".altup.active_idx": "altup_active_idx",
     ".altup.num_inputs": "altup_num_inputs",
     ".activation_sparsity_scale": deviations,
-    ".altup.scaled": altup_scaled,
 }
 KEYS4 = KEYS | {
     ".attention.sliding_window_pattern": local(6),
