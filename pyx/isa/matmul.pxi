@@ -93,14 +93,14 @@ cdef inline void spread_group(const Matrix* m, Py_ssize_t p, int chunk, const ui
                               const uint8_t* next, Spread* room, float* y) noexcept nogil:
     """y (GROUP, rows, LANES): one chunk of columns of panels p ... times rows of activations; `next` follows."""
     cdef int at = chunk * COLS, first = at, end = min(at + <int>COLS, m.cols), n, j
-    room.stride, room.bytes = m.stride, <int>(m.panel * min(<int>SPREAD, m.cols) // m.cols)
+    room.back, room.stride, room.bytes = 2 * m.cols, m.stride, <int>(m.panel * min(<int>SPREAD, m.cols) // m.cols)
     while at < end:
         n = min(<int>SPREAD, end - at)
         for j in range(GROUP):
             m.spread(part_of(m, p + j, at), n, j, room)
         room.next = part_of(m, p, at + n) if at + n < end else next
-        m.spread_rows(room, n // BLOCK, x + (0 if TILED else 2 * m.cols) + at,
-                      <const Scale*>(x + m.cols) + at // BLOCK, stride, rows, at == first, y)
+        m.spread_rows(room, n // BLOCK, x + 2 * m.cols + at, <const Scale*>(x + m.cols) + at // BLOCK, stride, rows,
+                      at == first, y)
         at += n
 
 

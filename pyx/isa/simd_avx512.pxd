@@ -112,20 +112,17 @@ cdef extern from * nogil:
     #define vt_value(t, d) (t)
     #ifdef LG_AMX       /* tiles 0, 1: sums; 2, 3: activations; 4, 5: codes. (GCC 12's own words forget memory.) */
     #define TILED 1
-    #define vs_load(p) _mm512_loadu_si512(p)
     static const struct { uint8_t palette, start, rest[14]; uint16_t bytes[16]; uint8_t rows[16]; } tile_shapes = {
-        1, 0, {0}, {64, 64, 32, 16, 64, 64}, {16, 16, 16, 16, 8, 4}};
+        1, 0, {0}, {64, 64, 32, 32, 64, 64}, {16, 16, 16, 16, 8, 8}};
     static inline void tiles_on(void) { __asm__ volatile("ldtilecfg %0" : : "m"(tile_shapes)); }
     static inline void tiles_off(void) { __asm__ volatile("tilerelease" : : : "memory"); }
     #define tile_steps(c, a, b) __asm__ volatile( \
         "tilezero %%tmm" #c "; tileloadd (%0,%1,1), %%tmm" #a "; tileloadd (%2,%3,1), %%tmm" #b "; " \
         "tdpbssd %%tmm" #b ", %%tmm" #a ", %%tmm" #c "; tilestored %%tmm" #c ", (%4,%5,1)" \
         : : "r"(x), "r"(stride), "r"(codes), "r"(step), "r"(sums), "r"((ptrdiff_t)64) : "memory")
-    static inline void tile_sums(int halves, int half, const void *x, ptrdiff_t stride, const void *codes,
-            ptrdiff_t step, void *sums) {
-        if (halves == 2 && half) tile_steps(1, 3, 5);
-        else if (halves == 2) tile_steps(0, 3, 5);
-        else if (half) tile_steps(1, 2, 4);
+    static inline void tile_sums(int turn, const void *x, ptrdiff_t stride, const void *codes, ptrdiff_t step,
+            void *sums) {
+        if (turn) tile_steps(1, 3, 5);
         else tile_steps(0, 2, 4); }
     #endif
     """

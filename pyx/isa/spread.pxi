@@ -21,6 +21,7 @@ cdef struct Spread:
     vq q[2 * BLOCKS * GROUP]        # (block, half, panel), and so on
     vf d[BLOCKS * GROUP]
     vf m[2 * BLOCKS * GROUP]
+    Py_ssize_t back                 # from activations raised by 128 to the plain ones
     const uint8_t* next             # what will be unpacked after this, GROUP panels ...
     Py_ssize_t stride               # ... so far apart,
     int bytes                       # of each so much
@@ -65,7 +66,7 @@ cdef inline void spread_block(int bits, int named, int offset, int halves, const
                 out.codes[(16 * b + 2 * k) * GROUP + panel] = even
                 out.codes[(16 * b + 2 * k + 1) * GROUP + panel] = odd
             else:
-                if not TILED:
+                if not TILED or halves == 2:
                     start[k // each] = vs_unraised(start[k // each], codes[half])
                 out.codes[(8 * b + k) * GROUP + panel] = codes[half]
     for i in range(8 // each):
@@ -215,8 +216,8 @@ cdef inline void spread_rows(int halves, int dots, bint has_min, const Spread* w
                              const Scale* scales, Py_ssize_t stride, int rows, bint first,
                              float* y) noexcept nogil:
     cdef int t = 0, line = 0, lines = w.bytes // 64 + 1, each = lines * MEET // rows + 1
-    if TILED:
-        mesh_rows(halves, has_min, w, blocks, x, scales, stride, rows, first, y)
+    if TILED and halves == 1:
+        mesh_rows(has_min, w, blocks, x - w.back, scales, stride, rows, first, y)
         return
     while t + MEET <= rows:
         fetch_next(w, line, min(line + each, lines))

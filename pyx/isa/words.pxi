@@ -27,8 +27,7 @@ cdef extern from * nogil:
     #define TILED 0
     #define tiles_on()
     #define tiles_off()
-    #define tile_sums(halves, half, x, stride, codes, step, sums)
-    #define vs_load(p) vs_zero()
+    #define tile_sums(turn, x, stride, codes, step, sums)
     #endif
     """
     enum:
@@ -142,7 +141,6 @@ cdef extern from * nogil:
     void tiles_on()
     void tiles_off()
     # sums (16, LANES): 16 rows of activations, `stride` bytes apart, times the codes of LANES rows, `step` bytes from
-    # one four columns to the next; 32 columns, or 16 if halves is 2. half: 0 or 1, neighbours in time differ
-    void tile_sums(int halves, int half, const void* x, Py_ssize_t stride, const void* codes, Py_ssize_t step,
+    # one four columns to the next; 32 columns. turn: 0 or 1, which of two sets of tiles
+    void tile_sums(int turn, const void* x, Py_ssize_t stride, const void* codes, Py_ssize_t step,
                    void* sums)
-    vs vs_load(const void*)     # such sums of a row
