@@ -141,7 +141,11 @@ cdef extern from * nogil:
     #define vu_odd(u) _mm256_srai_epi16(u, 8)
     #define vs_unraised_words(s, u) _mm256_sub_epi32(s, _mm256_madd_epi16(_mm256_set1_epi16(128), u))
     #define vs_words(s, x, u) in_order(_mm256_add_epi32(s, _mm256_madd_epi16(x, u)))
-    static inline vt vt_of_words(vs s, vq q) { return _mm256_mullo_epi32(s, _mm256_srai_epi32(q, 16)); }
+    #define vt_of_words(s) (s)
+    #define vs_lifted(s) _mm256_add_epi32(s, _mm256_set1_epi32(0x4b400000))
+    #define vf_of_lifted(s, d, sunk) _mm256_fmadd_ps(_mm256_castsi256_ps(s), d, sunk)
+    static inline vf vq_value(vq q, vf d) {
+        return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srai_epi32(q, 16)), d); }
     static inline vs vs_unraised(vs s, vu u) {
         return _mm256_sub_epi16(s, _mm256_maddubs_epi16(_mm256_set1_epi8(-128), u)); }
     /* less: what columns 0, 1 and columns 2, 3 of each four come to, in two halves of a word */

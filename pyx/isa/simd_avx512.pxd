@@ -90,6 +90,8 @@ cdef extern from * nogil:
     static inline vq vq_held(vq q) { __asm__ volatile("" : "+v"(q)); return q; }
     static inline int in_turn(int i) { __asm__ volatile("" : "+r"(i)); return i; }
     #define in_turn(i) in_turn(i)
+    static inline const void *held_at(const void *p) { __asm__ volatile("" : "+r"(p)); return p; }
+    #define held_at(p) held_at(p)
     #define vs_held(s) vu_held(s)
     #define vq_held(q) vq_held(q)
     #else
@@ -105,6 +107,10 @@ cdef extern from * nogil:
     static inline float less_total(int32_t a) { return (float)a; }
     static inline vs vs_start(int32_t less, int offset) {
         return _mm512_madd_epi16(_mm512_set1_epi32(less), _mm512_set1_epi32(offset)); }
+    #define LIFTS 1
+    #define vs_lifted(s) _mm512_add_epi32(s, _mm512_set1_epi32(0x4b400000))
+    #define vt_of_lifted(s, q, sunk) _mm512_fmadd_ps(_mm512_castsi512_ps(s), q, sunk)
+    #define vq_value(q, d) (q)
     #define vq_make(n, d) _mm512_mul_ps(n, d)
     #define vt_zero() vf_zero()
     #define vt_less(t, less, q, offset) _mm512_fmadd_ps(_mm512_set1_ps((float)(offset) * (less)), q, t)

@@ -6,6 +6,9 @@
 # it. With AVX2 alone sums have 16 bits. Where codes are so large that these hold two products only, a sum goes to the
 # total after two; codes of 8 bits become words, whose sums have 32. Whole totals are those of gemm.pxi and floats are
 # added in its order: a token has the same result, bit for bit, in either.
+#
+# A sum of 32 bits may start lifted, at the bits of the float 3 * 2**22: then its own bits are those of a float that is
+# so much larger, and (lifted sum) * scale - 3 * 2**22 * scale, rounded once, is sum * scale without a conversion.
 
 cdef enum:
     GROUP = 32 // LANES  # panels: the rows of a block
@@ -15,6 +18,9 @@ cdef enum:
     AT_ONCE = 128       # rows of activations that share it
     WORDS = 0           # products of a sum of 16 bits, if there are none
 
+cdef enum:
+    LIFT = 12582912     # 3 * 2**22
+
 cdef struct Spread:
     vu codes[16 * BLOCKS * GROUP]   # (block, four columns, panel), as words two vectors each
     vs start[4 * BLOCKS * GROUP]    # (block, sum, panel): one, two or four sums
@@ -22,6 +28,7 @@ cdef struct Spread:
     vf d[BLOCKS * GROUP]
     vf m[2 * BLOCKS * GROUP]
     Py_ssize_t back                 # from activations raised by 128 to the plain ones
+    vf sunk[BLOCKS * GROUP]         # what a lifted sum times its scale has too much, with its sign turned
     const uint8_t* next             # what will be unpacked after this, GROUP panels ...
     Py_ssize_t stride               # ... so far apart,
     int bytes                       # of each so much
@@ -43,12 +50,23 @@ cdef inline int dots_of_sum(int bits, int named, int offset, int halves) noexcep
     return 8 // halves if fit >= 8 // halves else min(fit, 2)
 
 
+cdef inline bint meshes(int halves) noexcept nogil:
+    """Do products of these go to mesh.pxi?"""
+    return TILED and halves == 1
+
+
+cdef inline bint lifts(int dots, int named) noexcept nogil:
+    """Do sums start lifted? Scales of MXFP4 go up to 2**127, which leaves no room for it."""
+    return (LIFTS or dots == WORDS) and named != FP4
+
+
 cdef inline void spread_block(int bits, int named, int offset, int halves, const uint8_t* p, int b, int panel,
                               const Scaling* by, Spread* out) noexcept nogil:
     """One block of one panel; b: its number."""
     cdef vu codes[2]
     cdef vu even, odd
     cdef vs start[8]
+    cdef vf value = vq_value(by.q[0], by.d[0])
     cdef int g, half, i, k, dots = dots_of_sum(bits, named, offset, halves), each = dots if dots else 8
     for i in range(8 // each):
         start[i] = vs_zero()
@@ -66,15 +84,18 @@ cdef inline void spread_block(int bits, int named, int offset, int halves, const
                 out.codes[(16 * b + 2 * k) * GROUP + panel] = even
                 out.codes[(16 * b + 2 * k + 1) * GROUP + panel] = odd
             else:
-                if not TILED or halves == 2:
+                if not meshes(halves):
                     start[k // each] = vs_unraised(start[k // each], codes[half])
                 out.codes[(8 * b + k) * GROUP + panel] = codes[half]
+    if lifts(dots, named) and not meshes(halves):
+        start[0] = vs_lifted(start[0])
+        out.sunk[b * GROUP + panel] = vf_mul(value, vf_set1(-LIFT))
     for i in range(8 // each):
         out.start[(8 // each * b + i) * GROUP + panel] = start[i]
     for half in range(halves):
         out.q[(2 * b + half) * GROUP + panel] = by.q[half]
         out.m[(2 * b + half) * GROUP + panel] = by.m[half]
-    out.d[b * GROUP + panel] = by.d[0]
+    out.d[b * GROUP + panel] = value if dots == WORDS else by.d[0]
 
 
 cdef inline void spread(int bits, int named, int scheme, int offset, const uint8_t* p, int cols, int panel,
@@ -86,32 +107,37 @@ cdef inline void spread(int bits, int named, int scheme, int offset, const uint8
         super_blocks(bits, named, scheme, offset, 0, p, cols, NULL, NULL, 0, NULL, panel, <Spread*>out)
 
 
-cdef inline void spread_sums(int halves, int dots, int tokens, const Spread* w, int b, const uint8_t** row,
+cdef inline void spread_sums(int halves, int dots, bint lift, int tokens, const Spread* w, int b, const uint8_t** row,
                              vt* total) noexcept nogil:
     """total (panel, token): block b of GROUP panels times some rows of activations."""
+    cdef const vu* codes = <const vu*>held_at(&w.codes[8 * b * GROUP])
+    cdef const vs* start = <const vs*>held_at(&w.start[8 // dots * b * GROUP])
+    cdef const vq* q = <const vq*>held_at(&w.q[2 * b * GROUP])
     cdef vs s[MEET * GROUP]
     cdef vu four[MEET]
     cdef vu u
-    cdef vs start
+    cdef vs first
     cdef vq scale
-    cdef int i, k, j, t, q
+    cdef int i, k, j, t
     for i in range(8 // dots):
-        q = (2 * b + i * halves * dots // 8) * GROUP
         for j in range(GROUP):
-            start = vs_held(w.start[(8 // dots * b + i) * GROUP + j])
+            first = vs_held(start[i * GROUP + j])
             for t in range(tokens):
-                s[MEET * j + t] = start
+                s[MEET * j + t] = first
         for k in range(dots * i, dots * i + dots):
             for t in range(tokens):
                 four[t] = vu_four(row[t] + 4 * k)
             for j in range(GROUP):
-                u = vu_held(w.codes[(8 * b + k) * GROUP + j])
+                u = vu_held(codes[k * GROUP + j])
                 for t in range(tokens):
                     s[MEET * j + t] = vs_raised(s[MEET * j + t], four[t], u)
         for j in range(GROUP):
-            scale = vq_held(w.q[q + j])
+            scale = vq_held(q[i * halves * dots // 8 * GROUP + j])
             for t in range(tokens):
-                total[MEET * j + t] = vt_more(total[MEET * j + t] if i else vt_zero(), s[MEET * j + t], scale)
+                if lift and i == 0:
+                    total[MEET * j + t] = vt_of_lifted(s[MEET * j + t], scale, w.sunk[b * GROUP + j])
+                else:
+                    total[MEET * j + t] = vt_more(total[MEET * j + t] if i else vt_zero(), s[MEET * j + t], scale)
 
 
 cdef inline void spread_twos(int halves, int tokens, const Spread* w, int b, const uint8_t** row,
@@ -134,38 +160,44 @@ cdef inline void spread_twos(int halves, int tokens, const Spread* w, int b, con
 
 
 cdef inline void spread_words(int tokens, const Spread* w, int b, const uint8_t** row, vt* total) noexcept nogil:
-    """The same for codes of 8 bits: words, whose sums have 32 bits."""
+    """The same for codes of 8 bits: words, whose sums have 32 bits. row: bytes as words, SPREAD bytes on the odd ones."""
     cdef vs s[MEET * GROUP]
-    cdef vu even[MEET]
-    cdef vu odd[MEET]
+    cdef vu four[MEET]
     cdef vu u
-    cdef int k, j, t
+    cdef int k, j, t, odd
     for j in range(GROUP):
         for t in range(tokens):
             s[MEET * j + t] = w.start[b * GROUP + j]
     for k in range(8):
-        for t in range(tokens):
-            odd[t] = vu_four(row[t] + 4 * k)
-            even[t], odd[t] = vu_low(odd[t]), vu_shr(odd[t], 8)
-        for j in range(GROUP):
-            u = vu_held(w.codes[(16 * b + 2 * k) * GROUP + j])
+        for odd in range(2):
             for t in range(tokens):
-                s[MEET * j + t] = vs_words(s[MEET * j + t], even[t], u)
-        for j in range(GROUP):
-            u = vu_held(w.codes[(16 * b + 2 * k + 1) * GROUP + j])
-            for t in range(tokens):
-                s[MEET * j + t] = vs_words(s[MEET * j + t], odd[t], u)
+                four[t] = vu_four(row[t] + SPREAD * odd + 4 * k)
+            for j in range(GROUP):
+                u = vu_held(w.codes[(16 * b + 2 * k + odd) * GROUP + j])
+                for t in range(tokens):
+                    s[MEET * j + t] = vs_words(s[MEET * j + t], four[t], u)
     for j in range(GROUP):
         for t in range(tokens):
-            total[MEET * j + t] = vt_of_words(s[MEET * j + t], w.q[2 * b * GROUP + j])
+            total[MEET * j + t] = vt_of_words(s[MEET * j + t])
 
 
-cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, const Spread* w, int blocks,
+cdef inline void words_of_row(const uint8_t* x, int blocks, uint8_t* words) noexcept nogil:
+    """words (2, SPREAD): even bytes of a row, and its odd ones."""
+    cdef vu v
+    cdef int b
+    for b in range(blocks):
+        v = vu_load(x + BLOCK * b)
+        vu_store(words + BLOCK * b, vu_low(v))
+        vu_store(words + SPREAD + BLOCK * b, vu_shr(v, 8))
+
+
+cdef inline void spread_few(int halves, int dots, bint lift, bint has_min, int tokens, const Spread* w, int blocks,
                             const uint8_t* x, const Scale* scales, Py_ssize_t stride, bint first, Py_ssize_t step,
                             float* y) noexcept nogil:
     """y (GROUP, step, LANES): some blocks of GROUP panels times up to MEET rows of activations, raised by 128."""
     cdef const uint8_t* row[MEET]
     cdef const Scale* scale[MEET]
+    cdef uint8_t words[MEET][2 * SPREAD]
     cdef vt total[MEET * GROUP]
     cdef vf acc[MEET * GROUP]           # where registers are left for them, else in y
     cdef vf v
@@ -176,6 +208,9 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
     cdef int b = 0, j, t, i
     for t in range(tokens):
         row[t], scale[t] = x + t * stride, scales_of(scales, stride, t)
+        if dots == WORDS:
+            words_of_row(row[t], blocks, words[t])
+            row[t] = words[t]
         for j in range(GROUP):
             at = y + (j * step + t) * LANES
             if not DOT_LIMIT:
@@ -189,7 +224,7 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
         elif dots == 2:
             spread_twos(halves, tokens, w, b, row, total)
         else:
-            spread_sums(halves, dots, tokens, w, b, row, total)
+            spread_sums(halves, dots, lift, tokens, w, b, row, total)
         for t in range(tokens):
             d[t], high[t] = vf_set1(scale[t].d), vf_set1(scale[t].high)
             low[t] = vf_set1(scale[t].low if halves == 2 else scale[t].sum)
@@ -197,7 +232,10 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
         for j in range(GROUP):
             for t in range(tokens):
                 i, at = 2 * b * GROUP + j, y + (j * step + t) * LANES
-                v = vt_value(total[MEET * j + t], w.d[b * GROUP + j])
+                if dots == WORDS:
+                    v = vf_of_lifted(total[MEET * j + t], w.d[b * GROUP + j], w.sunk[b * GROUP + j])
+                else:
+                    v = vt_value(total[MEET * j + t], w.d[b * GROUP + j])
                 if has_min:
                     v = vf_fma(w.m[i], low[t], v)
                 if has_min and halves == 2:
@@ -212,23 +250,23 @@ cdef inline void spread_few(int halves, int dots, bint has_min, int tokens, cons
             vf_store(y + (j * step + t) * LANES, acc[MEET * j + t])
 
 
-cdef inline void spread_rows(int halves, int dots, bint has_min, const Spread* w, int blocks, const uint8_t* x,
+cdef inline void spread_rows(int halves, int dots, bint lift, bint has_min, const Spread* w, int blocks, const uint8_t* x,
                              const Scale* scales, Py_ssize_t stride, int rows, bint first,
                              float* y) noexcept nogil:
     cdef int t = 0, line = 0, lines = w.bytes // 64 + 1, each = lines * MEET // rows + 1
-    if TILED and halves == 1:
+    if meshes(halves):
         mesh_rows(has_min, w, blocks, x - w.back, scales, stride, rows, first, y)
         return
     while t + MEET <= rows:
         fetch_next(w, line, min(line + each, lines))
         line += each
-        spread_few(halves, dots, has_min, MEET, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
+        spread_few(halves, dots, lift, has_min, MEET, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
                    rows, y + t * LANES)
         t += MEET
     while t + 2 <= rows:
-        spread_few(halves, dots, has_min, 2, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
+        spread_few(halves, dots, lift, has_min, 2, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
                    rows, y + t * LANES)
         t += 2
     if t < rows:
-        spread_few(halves, dots, has_min, 1, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
+        spread_few(halves, dots, lift, has_min, 1, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
                    rows, y + t * LANES)

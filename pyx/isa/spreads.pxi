@@ -2,31 +2,35 @@
 
 cdef void rows_1(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                  float* y) noexcept nogil:
-    spread_rows(1, 8, False, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(1, 8, LIFTS, False, <const Spread*>w, n, x, c, s, rows, first, y)
+
+cdef void rows_powers(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
+                      float* y) noexcept nogil:
+    spread_rows(1, 8, False, False, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_1m(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                   float* y) noexcept nogil:
-    spread_rows(1, 8, True, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(1, 8, LIFTS, True, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_2(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                  float* y) noexcept nogil:
-    spread_rows(2, 4, False, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(2, 4, LIFTS, False, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_2m(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                   float* y) noexcept nogil:
-    spread_rows(2, 4, True, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(2, 4, LIFTS, True, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_of_2(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                     float* y) noexcept nogil:
-    spread_rows(1, 2 if DOT_LIMIT else 8, False, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(1, 2 if DOT_LIMIT else 8, LIFTS, False, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_2_of_2(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                       float* y) noexcept nogil:
-    spread_rows(2, 2 if DOT_LIMIT else 4, False, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(2, 2 if DOT_LIMIT else 4, LIFTS, False, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void rows_words(const void* w, int n, const uint8_t* x, const Scale* c, Py_ssize_t s, int rows, bint first,
                      float* y) noexcept nogil:
-    spread_rows(1, WORDS if DOT_LIMIT else 8, False, <const Spread*>w, n, x, c, s, rows, first, y)
+    spread_rows(1, WORDS if DOT_LIMIT else 8, True, False, <const Spread*>w, n, x, c, s, rows, first, y)
 
 cdef void spread_q4_0(const uint8_t* p, int n, int panel, void* out) noexcept nogil:
     spread(4, NUMBERS, D, 8, p, n, panel, out)
@@ -116,7 +120,7 @@ cdef void add_spreads() noexcept:
     add_spread(29, spread_iq1_m, rows_2)
     add_spread(34, spread_tq2_0, rows_1)
     add_spread(35, spread_tq2_0, rows_1)
-    add_spread(39, spread_mxfp4, rows_1)
+    add_spread(39, spread_mxfp4, rows_powers if LIFTS else rows_1)
     add_spread(41, spread_q1_0, rows_1)
     add_spread(42, spread_q2_0, rows_1)
     if DOT_LIMIT or TILED:          # elsewhere they have neither an offset nor much to unpack

@@ -14,7 +14,16 @@ cdef extern from * nogil:
     #define vu_odd(u) (u)
     #define vs_words(s, x, u) (s)
     #define vs_unraised_words(s, u) (s)
-    #define vt_of_words(s, q) vt_zero()
+    #define vt_of_words(s) vt_zero()
+    #define vf_of_lifted(s, d, sunk) (d)
+    #endif
+    #ifndef LIFTS
+    #define LIFTS 0
+    #define vt_of_lifted(s, q, sunk) vt_zero()
+    #if !DOT_LIMIT
+    #define vs_lifted(s) (s)
+    #define vq_value(q, d) (d)
+    #endif
     #endif
     #ifndef vs_held
     #define vs_held(s) (s)
@@ -22,6 +31,7 @@ cdef extern from * nogil:
     #endif
     #ifndef in_turn
     #define in_turn(i) (i)
+    #define held_at(p) (p)
     #endif
     #ifndef TILED           /* tiles of a matrix unit */
     #define TILED 0
@@ -39,6 +49,7 @@ cdef extern from * nogil:
         Q5_OFFSET       # taken off 5-bit codes that have a minimum
         MEET            # tokens that a vector of such codes meets at once
         SPREADS         # 1: codes are unpacked for many tokens at once (spread.pxi)
+        LIFTS           # 1: sums start lifted (spread.pxi)
         DOT_LIMIT       # what a sum may come to; 0: it has 32 bits and never gets there
         TILED           # 1: a matrix unit multiplies them (mesh.pxi)
     ctypedef struct vf:
@@ -108,6 +119,8 @@ cdef extern from * nogil:
     vq vq_held(vq)
     # i, of which a compiler knows nothing: it does not unroll a loop that counts so
     int in_turn(int i)
+    # p, of which it knows nothing either: what lies there is addressed from there
+    const void* held_at(const void* p)
     # four bytes for every lane
     vu vu_four(const void*)
     vs vs_zero()
@@ -124,13 +137,18 @@ cdef extern from * nogil:
     vs vs_raised(vs s, vu raised, vu codes)
     vs vs_unraised(vs s, vu codes)
     # for codes of 8 bits where DOT_LIMIT is set: bytes as words, even and odd ones apart (low: activations, raised),
-    # products of words added to 32 bits, what 128 adds to those, and such a sum times n
+    # products of words added to 32 bits, what 128 adds to those, and such a sum as a total
     vu vu_low(vu)
     vu vu_even(vu)
     vu vu_odd(vu)
     vs vs_words(vs s, vu raised, vu codes)
     vs vs_unraised_words(vs s, vu codes)
-    vt vt_of_words(vs s, vq)
+    vt vt_of_words(vs s)
+    # s as the bits of a float that is LIFT larger; (such a sum, or total) * (q, or d) + sunk; n * d
+    vs vs_lifted(vs s)
+    vt vt_of_lifted(vs s, vq, vf sunk)
+    vf vf_of_lifted(vt s, vf d, vf sunk)
+    vf vq_value(vq, vf d)
     vq vq_make(vf n, vf d)
     vt vt_zero()
     vt vt_more(vt, vs, vq)
