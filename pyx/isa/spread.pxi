@@ -27,8 +27,8 @@ cdef struct Spread:
     vq q[2 * BLOCKS * GROUP]        # (block, half, panel), and so on
     vf d[BLOCKS * GROUP]
     vf m[2 * BLOCKS * GROUP]
-    Py_ssize_t back                 # from activations raised by 128 to the plain ones
     vf sunk[BLOCKS * GROUP]         # what a lifted sum times its scale has too much, with its sign turned
+    Py_ssize_t back                 # from activations raised by 128 to the plain ones
     const uint8_t* next             # what will be unpacked after this, GROUP panels ...
     Py_ssize_t stride               # ... so far apart,
     int bytes                       # of each so much
