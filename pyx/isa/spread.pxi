@@ -160,7 +160,7 @@ cdef inline void spread_twos(int halves, int tokens, const Spread* w, int b, con
 
 
 cdef inline void spread_words(int tokens, const Spread* w, int b, const uint8_t** row, vt* total) noexcept nogil:
-    """The same for codes of 8 bits: words, whose sums have 32 bits. row: bytes as words, SPREAD bytes on the odd ones."""
+    """The same for codes of 8 bits: words, whose sums have 32 bits. row: even bytes, SPREAD bytes further on odd ones."""
     cdef vs s[MEET * GROUP]
     cdef vu four[MEET]
     cdef vu u
@@ -250,8 +250,8 @@ cdef inline void spread_few(int halves, int dots, bint lift, bint has_min, int t
             vf_store(y + (j * step + t) * LANES, acc[MEET * j + t])
 
 
-cdef inline void spread_rows(int halves, int dots, bint lift, bint has_min, const Spread* w, int blocks, const uint8_t* x,
-                             const Scale* scales, Py_ssize_t stride, int rows, bint first,
+cdef inline void spread_rows(int halves, int dots, bint lift, bint has_min, const Spread* w, int blocks,
+                             const uint8_t* x, const Scale* scales, Py_ssize_t stride, int rows, bint first,
                              float* y) noexcept nogil:
     cdef int t = 0, line = 0, lines = w.bytes // 64 + 1, each = lines * MEET // rows + 1
     if meshes(halves):
@@ -260,13 +260,13 @@ cdef inline void spread_rows(int halves, int dots, bint lift, bint has_min, cons
     while t + MEET <= rows:
         fetch_next(w, line, min(line + each, lines))
         line += each
-        spread_few(halves, dots, lift, has_min, MEET, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
-                   rows, y + t * LANES)
+        spread_few(halves, dots, lift, has_min, MEET, w, blocks, x + t * stride, scales_of(scales, stride, t), stride,
+                   first, rows, y + t * LANES)
         t += MEET
     while t + 2 <= rows:
-        spread_few(halves, dots, lift, has_min, 2, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
-                   rows, y + t * LANES)
+        spread_few(halves, dots, lift, has_min, 2, w, blocks, x + t * stride, scales_of(scales, stride, t), stride,
+                   first, rows, y + t * LANES)
         t += 2
     if t < rows:
-        spread_few(halves, dots, lift, has_min, 1, w, blocks, x + t * stride, scales_of(scales, stride, t), stride, first,
-                   rows, y + t * LANES)
+        spread_few(halves, dots, lift, has_min, 1, w, blocks, x + t * stride, scales_of(scales, stride, t), stride,
+                   first, rows, y + t * LANES)

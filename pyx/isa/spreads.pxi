@@ -102,11 +102,13 @@ cdef void spread_iq3_xxs(const uint8_t* p, int n, int panel, void* out) noexcept
 cdef void add_spreads() noexcept:
     """Every type for which it pays."""
     add_spread(2, spread_q4_0, rows_1)
+    add_spread(3, spread_q4_1, rows_1m)
     add_spread(6, spread_q5_0, rows_1)
     add_spread(7, spread_q5_1, rows_1m)
     add_spread(8, spread_q8_0, rows_words)
     add_spread(10, spread_q2_k, rows_2m)
     add_spread(11, spread_q3_k, rows_2)
+    add_spread(12, spread_q4_k, rows_1m)
     add_spread(13, spread_q5_k, rows_1m)
     add_spread(14, spread_q6_k, rows_2)
     add_spread(16, spread_iq2_xxs, rows_of_2)
@@ -123,6 +125,3 @@ cdef void add_spreads() noexcept:
     add_spread(39, spread_mxfp4, rows_powers if LIFTS else rows_1)
     add_spread(41, spread_q1_0, rows_1)
     add_spread(42, spread_q2_0, rows_1)
-    if DOT_LIMIT or TILED:          # elsewhere they have neither an offset nor much to unpack
-        add_spread(3, spread_q4_1, rows_1m)
-        add_spread(12, spread_q4_k, rows_1m)
