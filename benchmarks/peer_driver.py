@@ -293,24 +293,26 @@ def open_context(engine, **how):
     engine.open(**how)
 
 
-def turn(engine, prompt, tokens, deep=False):
+def turn(engine, prompt, tokens, deep=False, cpu_time=False):
     """Tokens per second of a prompt and of single tokens.
 
     The tokens follow a context of one token; `deep`: they follow the prompt. They are given,
-    not sampled: no answer can end early and every engine does the same work.
+    not sampled: no answer can end early and every engine does the same work. `cpu_time`: seconds are
+    those of the processor, all threads together.
     """
+    clock = time.process_time if cpu_time else time.perf_counter
     time.sleep(SETTLE)
     engine.clear()
-    start = time.perf_counter()
+    start = clock()
     engine.extend(prompt)
-    prompt_seconds = time.perf_counter() - start
+    prompt_seconds = clock() - start
     if not deep:
         engine.clear()
         engine.extend(prompt[:1])
-    start = time.perf_counter()
+    start = clock()
     for token in tokens:
         engine.extend([token])
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return {"prompt": len(prompt) / prompt_seconds, "decode": len(tokens) / seconds}
 
 

@@ -42,6 +42,7 @@ class Case:
     decode: int = 0
     deep: bool = False  # decode behind the whole prompt instead of one token
     sequences: int = 1  # more than one: only decode, together, each behind the prompt
+    cpu_time: bool = False  # the processor's seconds, where others use the machine as well
 
     @property
     def n_ctx(self):
@@ -64,7 +65,7 @@ class Case:
             return {"do": "batch_turn", "prompt": prompt, "rows": rows}
         ids = random_ids(self.prompt + self.decode, n_vocab)
         prompt, tokens = ids[: self.prompt], ids[self.prompt :]
-        return {"do": "turn", "prompt": prompt, "tokens": tokens, "deep": self.deep}
+        return {"do": "turn", "prompt": prompt, "tokens": tokens, "deep": self.deep, "cpu_time": self.cpu_time}
 
 
 def cases(args):

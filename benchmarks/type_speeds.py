@@ -5,6 +5,7 @@
 For each type a llama-shaped model is written whose layers are those of a model of some 3B (width
 2048, inner width 8192) and all matrices of that type, random codes in them; as many layers as make
 a file of --megabytes. Both engines run it in turns, as in peers.py, with their default settings.
+On a machine that others use as well, `-t 1 --cpu-time` is steadier than the clock.
 """
 
 import os
@@ -58,7 +59,7 @@ def measure(path, args, machine):
         ]
         load = {"path": str(path), "threads": max(args.threads)}
         n_vocab = min(engine.load(**load)["n_vocab"] for engine in engines)
-        cases = [Case(n, args.prompt, args.decode) for n in args.threads]
+        cases = [Case(n, args.prompt, args.decode, cpu_time=args.cpu_time) for n in args.threads]
         return [
             result
             for case in cases
@@ -111,6 +112,7 @@ def arguments(argv=None):
     add("-r", "--rounds", type=int, default=3)
     add("-p", "--prompt", type=int, default=256, metavar="TOKENS")
     add("-n", "--decode", type=int, default=16, metavar="TOKENS")
+    add("--cpu-time", action="store_true", help="seconds of the processor: with -t 1, while others use the machine")
     add("--megabytes", type=int, default=200, help="of a model")
     add("--json", type=Path, metavar="OUT", help="write all figures, - for stdout")
     add("-v", "--verbose", action="store_true", help="show what the engines say")

@@ -160,7 +160,7 @@ cdef inline void spread_twos(int halves, int tokens, const Spread* w, int b, con
 
 
 cdef inline void spread_words(int tokens, const Spread* w, int b, const uint8_t** row, vt* total) noexcept nogil:
-    """The same for codes of 8 bits: words, whose sums have 32 bits. row: even bytes, SPREAD bytes further on odd ones."""
+    """The same for codes of 8 bits: words, whose sums have 32 bits. row: even bytes, SPREAD further on odd ones."""
     cdef vs s[MEET * GROUP]
     cdef vu four[MEET]
     cdef vu u

@@ -8,7 +8,7 @@ from llama_gguf.gguf.types import TYPES
 from llama_gguf.testing.values import scale_blocks
 
 from .test_kernels import PACKED, activations, check, expected, extremes, product, weights
-from .words import Rows, both
+from .words import OneLayer, Rows, both
 
 
 def same_point(type, index, negative):
@@ -53,6 +53,29 @@ def test_subnormal_scales_keep_their_bits(isa, type):
     w = Rows("w", raw.reshape(16, -1), type, (16, 512))
     found, _ = both(product, x, {"w": w}, exact=False)
     check(found, expected(w, x, type))
+
+
+@pytest.mark.parametrize("scale", [3 * 2.0**-24, 3e3])
+@pytest.mark.parametrize("type", [t for t in PACKED if TYPES[t].is_quantized])
+def test_the_ends_of_scales_serve_many_tokens(isa, type, scale):
+    """Sums that start as floats lose nothing of a small scale, and have room for a large one: as for one token."""
+    raw, x = weights(type, 48).raw.copy().reshape(48, -1, TYPES[type].bytes), activations(18, 512)
+    scale_blocks(type, raw, scale)
+    check_many(Rows("w", raw.reshape(48, -1), type, (48, 512)), x, type)
+
+
+def test_large_powers_of_two_serve_many_tokens(isa):
+    raw, x = weights("MXFP4", 48).raw.copy().reshape(48, -1, 17), activations(18, 512) * np.float32(1e-20)
+    raw[..., 0] = 236  # more, and sums would not be finite
+    check_many(Rows("w", raw.reshape(48, -1), "MXFP4", (48, 512)), x, "MXFP4")
+
+
+def check_many(w, x, type):
+    found, _ = both(product, x, {"w": w}, exact=False)
+    check(found, expected(w, x, type))
+    one = OneLayer(product, 512, {"w": w}, exact=False)
+    alone = np.concatenate([one.session().forward(x[t : t + 1], every=True) for t in range(len(x))])
+    np.testing.assert_array_equal(found, alone)
 
 
 def test_every_byte_is_a_scale_of_nvfp4(isa):
