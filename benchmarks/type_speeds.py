@@ -5,6 +5,8 @@
 For each type a llama-shaped model is written whose layers are those of a model of some 3B (width
 2048, inner width 8192) and all matrices of that type, random codes in them; as many layers as make
 a file of --megabytes. Both engines run it in turns, as in peers.py, with their default settings.
+
+Take enough megabytes for ten layers: llama.cpp computes most of the last layer for the last token only.
 On a machine that others use as well, `-t 1 --cpu-time` is steadier than the clock.
 """
 
@@ -113,7 +115,7 @@ def arguments(argv=None):
     add("-p", "--prompt", type=int, default=256, metavar="TOKENS")
     add("-n", "--decode", type=int, default=16, metavar="TOKENS")
     add("--cpu-time", action="store_true", help="seconds of the processor: with -t 1, while others use the machine")
-    add("--megabytes", type=int, default=200, help="of a model")
+    add("--megabytes", type=int, default=360, help="of a model")
     add("--json", type=Path, metavar="OUT", help="write all figures, - for stdout")
     add("-v", "--verbose", action="store_true", help="show what the engines say")
     return parser.parse_args(argv)
