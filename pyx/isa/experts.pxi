@@ -188,7 +188,7 @@ cdef void op_experts_gated(const Op* op, const Step* step, int tid, int team) no
     cdef const int* pairs = sort_by_expert(op, tokens, start)
     cdef Py_ssize_t blocks = m.rows // BLOCK, lo, hi, first, last, u
     cdef Rows rows
-    cdef bint meshed = mesh_on(m, tokens * op.n[1])
+    cdef bint meshed = mesh_on(m, tokens * op.n[1]) or mesh_on(op.other, tokens * op.n[1])
     share(<Py_ssize_t>tokens * op.n[1] * blocks, tid, team, &lo, &hi)
     for e in range(op.n[0]):
         if start[e] == start[e + 1]:

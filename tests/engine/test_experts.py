@@ -159,10 +159,12 @@ def test_neither_threads_nor_steps_change_a_bit(isa, type, how):
         np.testing.assert_array_equal(both(mixture(), x, made, n_threads=2, steps=steps, **how)[0], one)
 
 
-@pytest.mark.parametrize("types", [("Q8_0", "Q5_0", "MXFP4"), ("MXFP4", "Q5_0", "Q8_0")], ids=str)
+@pytest.mark.parametrize(
+    "types", [("Q8_0", "Q5_0", "MXFP4"), ("NVFP4", "Q5_0", "Q8_0"), ("Q5_0", "NVFP4", "NVFP4")], ids=str
+)
 def test_gate_up_and_down_may_be_of_different_types(isa, types):
-    """Only some of which unpack codes for many tokens at once."""
-    made, x = tensors(bias=True), normal(100, WIDTH)
+    """Only some of which unpack codes for many tokens at once: NVFP4 does not."""
+    made, x = tensors(width=128, bias=True), normal(100, 128)
     for i, (part, type) in enumerate(zip(("gate", "up", "down"), types, strict=True)):
         made[f"ffn_{part}_exps"] = matrix("", type, *made[f"ffn_{part}_exps"].shape, seed=i)
     many, twin = both(mixture(), x, made, exact=False)
